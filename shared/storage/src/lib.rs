@@ -1,0 +1,25 @@
+//! The seams between services and what they store in: one documented contract per file, kept by every backend and proven by the suites in
+//! `conformance`, which every backend runs in full.
+//!
+//! No trait here knows HTTP, SQL or a particular server. Rows cross the seams packed (`forebay_rows::packed`), keys encoded (`forebay_model::entity_key`).
+
+mod claims;
+mod error;
+mod online;
+mod provision;
+mod registry;
+mod row_log;
+mod runs;
+mod settled;
+
+pub use claims::{Claim, ClaimKey, ClaimOutcome, ClaimStore};
+pub use error::StorageError;
+pub use online::{OnlineAnswer, OnlineRead, OnlineRow, OnlineStore, Progress, Swept};
+pub use provision::Provision;
+pub use registry::{Head, Manifest, ManifestEntry, ObjectId, Published, RegistryStore, StoredObject};
+pub use row_log::{Appended, BatchId, Fetched, LogRow, LoggedRow, RowLog, Topic};
+pub use runs::{RunStore, Saved, StoredRun};
+pub use settled::SettledTime;
+
+/// The result of every storage operation.
+pub type Result<T, E = StorageError> = std::result::Result<T, E>;

@@ -1,0 +1,92 @@
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use forebay_model::{Generation, GroupId, GroupSchema};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Provision, Result};
+
+/// Identifies the rows of one request through all its attempts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BatchId(pub Uuid);
+
+/// The stream of one group's rows within one generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Topic {
+    pub group: GroupId,
+    pub generation: Generation,
+}
+
+impl Topic {
+    #[must_use]
+    pub fn of(schema: &GroupSchema) -> Self {
+        Self {
+            group: schema.id,
+            generation: schema.generation,
+        }
+    }
+}
+
+/// A row to append: an encoded key and a packed row, whose sequence is not set yet: its position will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    pub key: Bytes,
+    pub row: Bytes,
+}
+
+/// Where appended rows stand: `count` consecutive offsets from `first` on. The rows of one partition keep their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Appended {
+    pub partition: u32,
+    pub first: u64,
+    pub count: u64,
+}
+
+/// A row as the log holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedRow {
+    pub offset: u64,
+    pub key: Bytes,
+    /// Packed, with the sequence of its position.
+    pub row: Bytes,
+    /// Which request it came with and the row's index there.
+    pub batch: BatchId,
+    pub index: u32,
+}
+
+/// Rows in the order of their offsets.
+#[derive(Clone, Debug, Default)]
+pub struct Fetched {
+    pub rows: Vec<LoggedRow>,
+    /// The offset to fetch next.
+    pub next: u64,
+}
+
+/// The ordered, partitioned, durable log between ingestion and the sinks: one topic per group and generation.
+///
+/// A row is in one partition, decided by its key alone, so the offsets of a key's rows tell the order in which they were taken in. Within a batch the rows
+/// of a partition keep their order, also when an attempt is repeated.
+#[async_trait]
+pub trait RowLog: Provision {
+    /// Appends the rows of a batch. When it returns they are durable and readable; after an error any prefix per partition may be.
+    async fn append(&self, schema: &Arc<GroupSchema>, batch: BatchId, rows: Vec<LogRow>) -> Result<Vec<Appended>>;
+
+    /// Rows from offset `from` on, about `max_bytes` of them (at least one if there is one), waiting up to `wait` for the first.
+    async fn fetch(
+        &self,
+        schema: &Arc<GroupSchema>,
+        partition: u32,
+        from: u64,
+        max_bytes: usize,
+        wait: Duration,
+    ) -> Result<Fetched>;
+
+    /// The first offset that is still held and the one after the last, for each partition.
+    async fn bounds(&self, topic: Topic) -> Result<Vec<(u64, u64)>>;
+
+    /// Tells that `consumer` needs nothing below `next` any more. A log without retention of its own drops what all of its consumers have released.
+    async fn release(&self, topic: Topic, partition: u32, consumer: &str, next: u64) -> Result<()>;
+}
