@@ -1,0 +1,61 @@
+//! The choice of the embedded store: the online sink's merges beside point reads, on every candidate.
+//!
+//! The mix is DESIGN's: an overlay of rows is merged in one key-sorted transaction that also holds the stream position, with fsync, while two threads
+//! read points. Every phase runs in a process of its own, so that memory is each phase's own and a kill is a kill.
+
+mod fjall;
+mod heed;
+mod machine;
+mod phases;
+mod redb;
+mod workload;
+
+pub use machine::machine;
+pub use phases::{Report, load, mix, reopen, write_until_killed};
+pub use workload::Workload;
+
+use std::path::Path;
+
+/// An error of a candidate; the benchmark only shows it.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// One way to hold rows in a directory.
+pub trait Store: Send + Sync {
+    /// Writes rows, ascending by key, and the stream position in one transaction that is on disk when this returns.
+    ///
+    /// # Errors
+    /// Whatever the store says.
+    fn merge(&self, rows: &[(Vec<u8>, Vec<u8>)], position: u64) -> Result<(), Error>;
+
+    /// Reads the keys from one snapshot and hands the values over in order; `None` for a key without a row.
+    ///
+    /// # Errors
+    /// Whatever the store says.
+    fn read(&self, keys: &[[u8; 12]], take: &mut dyn FnMut(Option<&[u8]>)) -> Result<(), Error>;
+
+    /// The position of the last merge; 0 before the first.
+    ///
+    /// # Errors
+    /// Whatever the store says.
+    fn position(&self) -> Result<u64, Error>;
+}
+
+/// The stores that were considered, by the name on the command line.
+pub const CANDIDATES: &[&str] = &["redb", "redb-quick-repair", "heed", "fjall"];
+
+/// Memory that a store may use for its cache; LMDB uses the page cache instead.
+const CACHE_BYTES: usize = 256 << 20;
+
+/// Opens a candidate's store, making it if it is not there.
+///
+/// # Errors
+/// An unknown name, or whatever the store says.
+pub fn open(candidate: &str, directory: &Path) -> Result<Box<dyn Store>, Error> {
+    Ok(match candidate {
+        "redb" => Box::new(redb::Redb::open(directory, false)?),
+        "redb-quick-repair" => Box::new(redb::Redb::open(directory, true)?),
+        "heed" => Box::new(heed::Heed::open(directory)?),
+        "fjall" => Box::new(fjall::Fjall::open(directory)?),
+        other => return Err(format!("unknown store {other}; one of {CANDIDATES:?}").into()),
+    })
+}
