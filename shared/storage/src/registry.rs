@@ -1,18 +1,11 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use forebay_model::Timestamp;
+use forebay_model::{Timestamp, definitions::ObjectId};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Result;
-
-/// Names a registered object: its kind and its name within the kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ObjectId {
-    pub kind: String,
-    pub name: String,
-}
 
 /// One revision of an object: immutable once written, visible once a head's manifest points at it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,9 +81,10 @@ pub trait RegistryStore: Send + Sync {
 mod entries {
     use std::collections::BTreeMap;
 
+    use forebay_model::definitions::ObjectId;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    use super::{ManifestEntry, ObjectId};
+    use super::ManifestEntry;
 
     pub fn serialize<S: Serializer>(
         entries: &BTreeMap<ObjectId, ManifestEntry>,
