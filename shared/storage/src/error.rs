@@ -31,6 +31,9 @@ pub enum StorageError {
         found: LayoutNumber,
         known: LayoutNumber,
     },
+    /// Something that was there before has been removed by others.
+    #[error("{what}: {detail} is gone")]
+    Gone { what: &'static str, detail: String },
     /// Stored bytes do not say what they should.
     #[error("{what} is corrupt: {detail}")]
     Corrupt { what: &'static str, detail: String },

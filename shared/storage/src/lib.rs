@@ -5,6 +5,8 @@
 
 mod claims;
 mod error;
+mod lease;
+mod offline;
 mod online;
 mod provision;
 mod registry;
@@ -14,9 +16,15 @@ mod settled;
 
 pub use claims::{Claim, ClaimKey, ClaimOutcome, ClaimStore};
 pub use error::StorageError;
+pub use lease::{Lease, Leases, ProcessLeases};
+pub use offline::{
+    Advance, Append, AppendError, ChangeKind, Changes, CommitIdentity, CommitNotes, Committed, Compacted, Compaction,
+    OfflineStore, Retention, RowsError, RowsIn, RowsOut, SourceError, SourceTable, SourceTables, TableChange,
+    TableVersion, Tidied,
+};
 pub use online::{OnlineAnswer, OnlineRead, OnlineRow, OnlineStore, Progress, Swept};
 pub use provision::Provision;
-pub use registry::{Head, Manifest, ManifestEntry, ObjectId, Published, RegistryStore, StoredObject};
+pub use registry::{Head, Manifest, ManifestEntry, Published, RegistryStore, StoredObject};
 pub use row_log::{Appended, BatchId, Fetched, LogRow, LoggedRow, RowLog, Topic};
 pub use runs::{RunStore, Saved, StoredRun};
 pub use settled::SettledTime;
