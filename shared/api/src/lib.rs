@@ -1,0 +1,13 @@
+//! What travels over HTTP: requests, responses and problems, one file per endpoint.
+//!
+//! The types have serde always and utoipa schemas with the feature `openapi`; they know nothing of a server or a client.
+
+mod code;
+pub mod get_online_features;
+pub mod online_features;
+mod page;
+mod problem;
+
+pub use code::Code;
+pub use page::Page;
+pub use problem::{MAX_ERRORS, PROBLEM_JSON, Problem, ProblemError, push_pointer};

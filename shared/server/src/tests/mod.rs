@@ -1,0 +1,6 @@
+//! The server over real sockets.
+
+mod drain;
+mod limits;
+mod routes;
+mod things;
