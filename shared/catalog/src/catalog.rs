@@ -1,129 +1,132 @@
-use std::{
-    collections::HashSet,
-    sync::{Arc, PoisonError, RwLock},
-    time::Instant,
-};
+//! The handle that a service holds.
+
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
-use forebay_model::{Generation, GroupId, GroupSchema, LayoutNumber};
+use forebay_model::graph::Cycle;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::Snapshot;
+use crate::{ChangeSet, Snapshot};
 
-/// Holds the current [`Snapshot`] of a process and tells when it changes.
+/// The newest snapshot, shared by everything in the process. Reading it never blocks.
 #[derive(Debug)]
 pub struct Catalog {
     current: ArcSwap<Snapshot>,
     revision: watch::Sender<u64>,
-    /// The tables and topics that exist. Grows with the groups and layouts of the process's lifetime.
-    ready: RwLock<HashSet<(GroupId, Generation, LayoutNumber)>>,
+    /// One writer at a time; readers do not take it.
+    writing: Mutex<()>,
+}
+
+/// A change set that does not follow the snapshot it should change.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Gap {
+    /// Revisions between are missing: fetch a whole snapshot.
+    #[error("registry revision {found} does not follow {expected}: fetch a snapshot")]
+    Missing { expected: u64, found: u64 },
+    #[error(transparent)]
+    Cycle(#[from] Cycle),
+}
+
+/// The revision did not arrive in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("registry revision {wanted} has not arrived here yet; the newest is {newest}: try again shortly")]
+pub struct NotYet {
+    pub wanted: u64,
+    pub newest: u64,
 }
 
 impl Default for Catalog {
     fn default() -> Self {
-        Self {
-            current: ArcSwap::default(),
-            revision: watch::Sender::new(0),
-            ready: RwLock::default(),
-        }
+        Self::new(Snapshot::empty())
     }
 }
 
 impl Catalog {
-    /// The current snapshot, to be kept through one request.
+    #[must_use]
+    pub fn new(snapshot: Snapshot) -> Self {
+        let (revision, _) = watch::channel(snapshot.revision());
+        Self {
+            current: ArcSwap::from_pointee(snapshot),
+            revision,
+            writing: Mutex::new(()),
+        }
+    }
+
+    /// The newest snapshot, to keep for as long as a request takes.
     #[must_use]
     pub fn current(&self) -> Arc<Snapshot> {
         self.current.load_full()
     }
 
-    /// The current snapshot without counting a reference, for the hot path; not to be held across an await.
+    /// The newest snapshot without touching its reference count, for short looks on the hot path.
     #[must_use]
     pub fn peek(&self) -> Guard<Arc<Snapshot>> {
         self.current.load()
     }
 
-    /// Makes a snapshot the current one, unless a newer one is.
-    pub fn publish(&self, snapshot: Snapshot) {
-        let next = Arc::new(snapshot);
-        self.revision.send_if_modified(|revision| {
-            // Under the channel's lock, so that two publishers cannot swap out of order. Revision 0 is the empty registry, which is always replaced.
-            let newer = next.registry_revision > *revision || *revision == 0;
-            if newer {
-                self.current.store(Arc::clone(&next));
-                *revision = next.registry_revision;
-            }
-            newer
-        });
+    /// Takes a change set in, at once and whole. One that is in already is left alone.
+    ///
+    /// # Errors
+    /// [`Gap::Missing`] when revisions between are missing; nothing changes then.
+    pub fn publish(&self, changes: &ChangeSet) -> Result<Arc<Snapshot>, Gap> {
+        let _writing = self.writing.lock();
+        let current = self.current.load_full();
+        if changes.revision <= current.revision() {
+            return Ok(current);
+        }
+        let expected = current.revision() + 1;
+        if changes.revision != expected {
+            return Err(Gap::Missing {
+                expected,
+                found: changes.revision,
+            });
+        }
+        let next = Arc::new(current.apply(changes)?);
+        self.swap(&next);
+        Ok(next)
     }
 
-    /// Sees every change of the registry revision from here on.
+    /// Puts a whole snapshot in place, unless a newer one is there.
+    pub fn replace(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        let _writing = self.writing.lock();
+        let current = self.current.load_full();
+        if snapshot.revision() <= current.revision() {
+            return current;
+        }
+        let next = Arc::new(snapshot);
+        self.swap(&next);
+        next
+    }
+
+    fn swap(&self, next: &Arc<Snapshot>) {
+        self.current.store(Arc::clone(next));
+        self.revision.send_replace(next.revision());
+    }
+
+    /// The registry revision as it changes: await `changed()`, then take [`Catalog::current`].
     #[must_use]
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
+    pub fn revisions(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }
 
-    /// Waits until the snapshot is of this registry revision or a later one; false when the deadline passes first.
-    pub async fn reach(&self, registry_revision: u64, deadline: Instant) -> bool {
-        let mut changes = self.subscribe();
-        let reached = changes.wait_for(|revision| *revision >= registry_revision);
-        tokio::time::timeout_at(deadline.into(), reached)
-            .await
-            .is_ok_and(|outcome| outcome.is_ok())
-    }
-
-    /// Tells that the tables and topics of a schema exist, and so those of its older layouts.
-    pub fn set_ready(&self, schema: &GroupSchema) {
-        self.ready
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(identity(schema));
-    }
-
-    /// Whether rows of this schema can be stored and read. Until then the group answers 503.
-    #[must_use]
-    pub fn is_ready(&self, schema: &GroupSchema) -> bool {
-        self.ready
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(&identity(schema))
-    }
-}
-
-fn identity(schema: &GroupSchema) -> (GroupId, Generation, LayoutNumber) {
-    (schema.id, schema.generation, schema.layout)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn snapshot(registry_revision: u64) -> Snapshot {
-        Snapshot {
-            registry_revision,
-            ..Snapshot::default()
+    /// A snapshot of at least this revision.
+    ///
+    /// # Errors
+    /// [`NotYet`] when it has not arrived within `patience`.
+    pub async fn wait_for(&self, wanted: u64, patience: Duration) -> Result<Arc<Snapshot>, NotYet> {
+        let mut revisions = self.revisions();
+        let arrived = revisions.wait_for(|revision| *revision >= wanted);
+        // The sender lives in `self`, so the only other end is the timeout.
+        let _ = tokio::time::timeout(patience, arrived).await;
+        let current = self.current();
+        if current.revision() >= wanted {
+            Ok(current)
+        } else {
+            Err(NotYet {
+                wanted,
+                newest: current.revision(),
+            })
         }
-    }
-
-    #[test]
-    fn an_older_snapshot_never_replaces_a_newer_one() {
-        let catalog = Catalog::default();
-        catalog.publish(snapshot(2));
-        catalog.publish(snapshot(1));
-        assert_eq!(catalog.current().registry_revision, 2);
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_with_the_revision_or_the_deadline() {
-        let catalog = Arc::new(Catalog::default());
-        let soon = Instant::now() + Duration::from_millis(10);
-        assert!(!catalog.reach(1, soon).await);
-        let waiting = tokio::spawn({
-            let catalog = Arc::clone(&catalog);
-            async move { catalog.reach(3, Instant::now() + Duration::from_secs(60)).await }
-        });
-        catalog.publish(snapshot(3));
-        assert!(waiting.await.expect("the task ends"));
     }
 }

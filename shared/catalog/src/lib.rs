@@ -1,12 +1,27 @@
-//! A service's own copy of the registry: one immutable [`Snapshot`] per registry revision, swapped in whole, so that a request sees one revision from
-//! its beginning to its end and never waits for the registry.
+//! A service's copy of the registry, in memory and always there: no request waits for the registry.
+//!
+//! A [`Catalog`] holds the newest [`Snapshot`]; a request takes one and works with it to its end, so that it sees one
+//! registry revision. Change sets move the catalog from revision to revision, each at once and whole.
 
 mod catalog;
+mod change_set;
+mod error;
+mod extensions;
 mod group;
-mod per_revision;
+mod readiness;
+mod sample;
 mod snapshot;
+mod view;
 
-pub use catalog::Catalog;
-pub use group::Group;
-pub use per_revision::PerRevision;
-pub use snapshot::{Registered, Snapshot, View};
+pub use catalog::{Catalog, Gap, NotYet};
+pub use change_set::{ChangeSet, GroupState, Object, Record, RecordError};
+pub use error::LookupError;
+pub use extensions::Extensions;
+pub use group::{Group, GroupFeature};
+pub use readiness::{Readiness, Ready};
+pub use sample::SampleError;
+pub use snapshot::{Entry, Snapshot};
+pub use view::View;
+
+#[cfg(test)]
+mod tests;

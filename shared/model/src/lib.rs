@@ -4,6 +4,7 @@
 
 pub mod admission;
 pub mod canonical;
+pub mod change;
 pub mod clock;
 pub mod data_type;
 pub mod definitions;
