@@ -1,0 +1,12 @@
+//! Codecs of rows: packed, JSON, Arrow and Avro.
+//!
+//! [`packed`] is what crosses the seams; the others are at the edges. Batch paths go column by column or straight from text to packed bytes; [`values`] is
+//! for single rows and for oracles.
+
+pub mod arrow_types;
+pub mod json;
+pub mod packed;
+pub mod to_arrow;
+pub mod values;
+
+pub use packed::{Layouts, PackedError, PackedRows, RowBatch, RowHead, RowView, RowsWriter};
