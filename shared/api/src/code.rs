@@ -116,6 +116,50 @@ codes! {
     Cycle = 422 "cycle" "The dependencies form a cycle",
     /// SQL that cannot be planned against its inputs.
     InvalidSql = 422 "invalid_sql" "The SQL cannot be planned",
+    /// Text that is not SQL.
+    SqlSyntax = 422 "sql_syntax" "The SQL cannot be parsed",
+    /// SQL that is not one query that only reads.
+    SqlNotAQuery = 422 "sql_not_a_query" "The SQL is not one query",
+    /// SQL that Forebay does not run.
+    SqlNotSupported = 422 "sql_not_supported" "The SQL uses what is not supported",
+    /// SQL whose answer is not decided by its inputs.
+    SqlNotDeterministic = 422 "sql_not_deterministic" "The SQL gives another answer each time",
+    /// A query reads a table that is no source, input or group.
+    UnknownTable = 422 "unknown_table" "A table is not known",
+    /// A column name that several tables of a query have.
+    AmbiguousColumn = 422 "ambiguous_column" "A column could be one of several",
+    /// A function that is not known.
+    UnknownFunction = 422 "unknown_function" "A function is not known",
+    /// A query does not give a key or feature of its group.
+    MissingColumn = 422 "missing_column" "The query leaves a column out",
+    /// A query gives a column that its group does not have.
+    ExtraColumn = 422 "extra_column" "The query gives a column too many",
+    /// A query gives a column twice.
+    DuplicateColumn = 422 "duplicate_column" "The query gives a column twice",
+    /// Part of the contract that this version does not have yet.
+    NotSupported = 422 "not_supported" "Not supported yet",
+    /// One name or object stands in a place more than once.
+    Duplicate = 422 "duplicate" "Something stands here twice",
+    /// A name that Forebay uses itself.
+    ReservedName = 422 "reserved_name" "A name is reserved",
+    /// A feature, or a column of a view, has the name of a key.
+    FeatureNamedLikeKey = 422 "feature_named_like_key" "A feature is named like a key",
+    /// A text that is not a type, or a type that cannot stand here.
+    InvalidType = 422 "invalid_type" "A type is not allowed",
+    /// A key that is not one of the entity's or group's.
+    UnknownKey = 422 "unknown_key" "A key is not known",
+    /// Two groups of a view want one request column with different types.
+    KeyTypeConflict = 422 "key_type_conflict" "Two groups give a key different types",
+    /// A column that its source or group does not have.
+    UnknownColumn = 422 "unknown_column" "A column is not known",
+    /// An input has the name of a source.
+    AmbiguousInput = 422 "ambiguous_input" "An input is named like a source",
+    /// A streaming group reads something that is no stream.
+    NotAStream = 422 "not_a_stream" "The source is not a stream",
+    /// A query reads a stream as if it were a table.
+    NotATable = 422 "not_a_table" "The source is not a table",
+    /// There is no Delta table where a source says, and the source declares no schema.
+    SourceNotFound = 422 "source_not_found" "The source's table does not exist",
     /// A row leaves a feature out.
     MissingFeature = 422 "missing_feature" "A row leaves a feature out",
     /// A row lacks a key column, or its key is null.

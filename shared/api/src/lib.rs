@@ -2,11 +2,17 @@
 //!
 //! The types have serde always and utoipa schemas with the feature `openapi`; they know nothing of a server or a client.
 
+pub mod apply;
+pub mod changes;
 mod code;
+pub mod definitions;
 pub mod get_online_features;
+pub mod graph;
+pub mod info;
 pub mod online_features;
 mod page;
 mod problem;
+pub mod search;
 
 pub use code::Code;
 pub use page::Page;

@@ -25,8 +25,8 @@ impl LookupError {
             Self::UnknownGroup { .. } => "unknown_group",
             Self::UnknownFeature { .. } => "unknown_feature",
             Self::UnknownView { .. } => "unknown_view",
-            Self::UnknownRevision { .. } => "unknown_revision",
-            Self::NotReady { .. } => "group_not_ready",
+            Self::UnknownRevision { .. } => "unknown_view",
+            Self::NotReady { .. } => "not_ready",
         }
     }
 }

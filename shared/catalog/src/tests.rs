@@ -66,7 +66,7 @@ fn a_group_that_is_not_ready_is_refused_until_it_is() {
     assert_eq!(
         (refused.code(), refused.to_string()),
         (
-            "group_not_ready",
+            "not_ready",
             "the feature group `product.value` is not ready yet: the disk is full".to_owned()
         )
     );

@@ -45,6 +45,8 @@ impl Checks {
         let max = fields.optional("max", |node| node.number());
         let not_null = fields.optional("not_null", |node| node.boolean()).unwrap_or_default();
         let one_of = fields.optional("one_of", |node| node.list(1_000, |item| item.text().map(str::to_owned)));
+        // Unquoted, YAML's `on_fail: null` is no text, and yet it says what it says.
+        let unquoted = node.value.get("on_fail").is_some_and(serde_json::Value::is_null);
         let on_fail = fields
             .optional("on_fail", |node| {
                 node.word(&[
@@ -53,15 +55,15 @@ impl Checks {
                     ("warn", OnFail::Warn),
                 ])
             })
-            .unwrap_or_default();
+            .unwrap_or(if unquoted { OnFail::Null } else { OnFail::Reject });
         fields.finish();
         if not_null && on_fail == OnFail::Null {
-            node.problem("contradiction", "`not_null` with `on_fail: null` can never hold");
+            node.problem("invalid_combination", "`not_null` with `on_fail: null` can never hold");
         }
         if let (Some(min), Some(max)) = (&min, &max)
             && compare(min, max) == Ordering::Greater
         {
-            node.problem("contradiction", "`min` is above `max`");
+            node.problem("invalid_combination", "`min` is above `max`");
         }
         Some(Self {
             min,

@@ -27,7 +27,7 @@ impl Entity {
         let keys = fields.required("keys", |node| {
             let keys = node.list(KEY_COLUMNS, read_key)?;
             if keys.is_empty() && node.value.as_array().is_some_and(Vec::is_empty) {
-                node.problem("empty", "an entity has at least one key");
+                node.problem("invalid_value", "an entity has at least one key");
             }
             let mut seen = HashSet::new();
             if let Some(twice) = keys.iter().find(|key| !seen.insert(key.name.clone())) {

@@ -107,7 +107,7 @@ impl Aggregate {
             ])
         });
         let of = fields.optional("of", |node| node.short_text(TEXT_LENGTH));
-        let window = fields.required("window", |node| node.parsed("invalid_duration"));
+        let window = fields.required("window", |node| node.parsed("invalid_value"));
         fields.finish();
         let function = function?;
         if function != AggregateFunction::Count && of.is_none() {
@@ -145,7 +145,7 @@ impl Deprecated {
         let remove_after = fields.optional("remove_after", |node| {
             let text = node.text()?;
             NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                .map_err(|_| node.problem("invalid_date", "expected a date such as 2027-02-01"))
+                .map_err(|_| node.problem("invalid_value", "expected a date such as 2027-02-01"))
                 .ok()
         });
         fields.finish();

@@ -221,7 +221,7 @@ impl FeatureGroup {
             && group.domain() != &domain
         {
             node.problem(
-                "contradiction",
+                "invalid_combination",
                 format!(
                     "`{group}` belongs to the domain `{}`, not to `{domain}`",
                     group.domain()
@@ -231,16 +231,16 @@ impl FeatureGroup {
         let entities = fields.required("entities", |node| {
             let entities = node.list(KEY_COLUMNS, EntityUse::read)?;
             if node.value.as_array().is_some_and(Vec::is_empty) {
-                node.problem("empty", "a group has at least one entity");
+                node.problem("invalid_value", "a group has at least one entity");
             }
             Some(entities)
         });
         let stores = fields.optional("stores", Stores::read);
-        let ttl = fields.optional("ttl", |node| node.parsed("invalid_duration"));
+        let ttl = fields.optional("ttl", |node| node.parsed("invalid_value"));
         let features = fields.required("features", |node| {
             let features = node.list(GROUP_FEATURES, Feature::read)?;
             if node.value.as_array().is_some_and(Vec::is_empty) {
-                node.problem("empty", "a group has at least one feature");
+                node.problem("invalid_value", "a group has at least one feature");
             }
             Some(features)
         });
@@ -255,7 +255,7 @@ impl FeatureGroup {
         let metadata = Metadata::read(fields);
 
         let given = |field| fields.node.value.get(field).is_some_and(|v| !v.is_null());
-        let contradict = |detail: &str| fields.node.problem("contradiction", detail);
+        let contradict = |detail: &str| fields.node.problem("invalid_combination", detail);
         if [given("batch"), given("streaming"), given("ingest")]
             .iter()
             .filter(|there| **there)
@@ -296,7 +296,7 @@ impl FeatureGroup {
             }
             if !given("streaming") && feature.aggregate.is_some() {
                 fields.node.problem(
-                    "contradiction",
+                    "invalid_combination",
                     format!(
                         "features/{index}: `{}` has an `aggregate`, which is for streaming groups only",
                         feature.name
@@ -357,7 +357,10 @@ impl Stores {
         let names = node.list(2, |item| item.word(&[("online", true), ("offline", false)]))?;
         let (online, offline) = (names.contains(&true), names.contains(&false));
         if node.value.as_array().is_some_and(Vec::is_empty) {
-            node.problem("empty", "a group is kept in at least one store: online, offline");
+            node.problem(
+                "invalid_value",
+                "a group is kept in at least one store: online, offline",
+            );
         }
         Some(Self { online, offline })
     }
@@ -392,13 +395,13 @@ pub(super) fn read_sql(node: Node<'_>) -> Option<String> {
     let text = node.text()?;
     if text.len() > SQL_LENGTH {
         node.problem(
-            "too_long",
+            "over_limit",
             format!("{} bytes of SQL; at most {SQL_LENGTH} are allowed", text.len()),
         );
         return None;
     }
     if text.trim().is_empty() {
-        node.problem("empty", "expected SQL, found nothing");
+        node.problem("invalid_value", "expected SQL, found nothing");
         return None;
     }
     Some(text.to_owned())
@@ -410,7 +413,7 @@ impl Input {
         let features = fields.required("features", |node| {
             let features = node.list(VIEW_COLUMNS, InputFeature::read)?;
             if node.value.as_array().is_some_and(Vec::is_empty) {
-                node.problem("empty", "an input has at least one feature");
+                node.problem("invalid_value", "an input has at least one feature");
             }
             let mut seen = HashSet::new();
             if let Some(twice) = features.iter().find(|f| !seen.insert(f.column())) {
@@ -461,7 +464,7 @@ impl Streaming {
             Some(source)
         });
         let filter = fields.optional("where", read_sql);
-        let lateness = fields.optional("lateness", |node| node.parsed("invalid_duration"));
+        let lateness = fields.optional("lateness", |node| node.parsed("invalid_value"));
         fields.finish();
         Some(Self {
             source: source?,

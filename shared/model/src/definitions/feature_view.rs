@@ -92,7 +92,7 @@ impl FeatureView {
         let features = fields.required("features", |node| {
             let features = node.list(VIEW_COLUMNS, ViewFeature::read)?;
             if node.value.as_array().is_some_and(Vec::is_empty) {
-                node.problem("empty", "a view has at least one feature");
+                node.problem("invalid_value", "a view has at least one feature");
             }
             Some(features)
         });

@@ -34,7 +34,7 @@ impl Metadata {
                         |node, key| {
                             let fits = (1..=TEXT_LENGTH).contains(&key.chars().count());
                             if !fits {
-                                node.problem("too_long", format!("a tag's name has 1 to {TEXT_LENGTH} characters"));
+                                node.problem("over_limit", format!("a tag's name has 1 to {TEXT_LENGTH} characters"));
                             }
                             fits.then(|| key.to_owned())
                         },

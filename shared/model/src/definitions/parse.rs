@@ -80,7 +80,7 @@ fn read(node: &Node<'_>) -> Option<Definition> {
         let text = node.text()?;
         if text != API_VERSION {
             node.problem(
-                "unknown_api_version",
+                "invalid_value",
                 format!("expected `{API_VERSION}`, or no apiVersion at all"),
             );
         }

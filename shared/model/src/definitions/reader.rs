@@ -84,12 +84,15 @@ impl<'a> Node<'a> {
     pub fn short_text(&self, limit: usize) -> Option<String> {
         let text = self.text()?;
         if text.is_empty() {
-            self.problem("empty", "expected a text, found an empty one");
+            self.problem("invalid_value", "expected a text, found an empty one");
             return None;
         }
         let length = text.chars().count();
         if length > limit {
-            self.problem("too_long", format!("{length} characters; at most {limit} are allowed"));
+            self.problem(
+                "over_limit",
+                format!("{length} characters; at most {limit} are allowed"),
+            );
             return None;
         }
         Some(text.to_owned())
@@ -144,7 +147,7 @@ impl<'a> Node<'a> {
             let all: Vec<_> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
             self.problems.push(
                 self.pointer.clone(),
-                "unknown_value",
+                "invalid_value",
                 format!("expected one of {}", all.join(", ")),
                 nearest(text, words.iter().map(|(word, _)| *word)),
             );
@@ -160,7 +163,7 @@ impl<'a> Node<'a> {
         };
         if items.len() > limit {
             self.problem(
-                "too_many",
+                "over_limit",
                 format!("{} elements; at most {limit} are allowed", items.len()),
             );
             return None;
@@ -184,7 +187,7 @@ impl<'a> Node<'a> {
         let object = self.object()?;
         if object.len() > limit {
             self.problem(
-                "too_many",
+                "over_limit",
                 format!("{} entries; at most {limit} are allowed", object.len()),
             );
             return None;
@@ -223,7 +226,7 @@ impl<'a> Node<'a> {
 pub(super) fn name_code(error: &NameError) -> &'static str {
     match error {
         NameError::Reserved(_) => "reserved_name",
-        NameError::TooLong { .. } => "too_long",
+        NameError::TooLong { .. } => "over_limit",
         _ => "invalid_name",
     }
 }

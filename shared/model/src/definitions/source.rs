@@ -85,9 +85,10 @@ impl Source {
         let kafka = fields.optional("kafka", Kafka::read);
         let given = |field| fields.node.value.get(field).is_some_and(|v| !v.is_null());
         if given("delta") == given("kafka") {
-            fields
-                .node
-                .problem("contradiction", "a source has either `delta` or `kafka`, and not both");
+            fields.node.problem(
+                "invalid_combination",
+                "a source has either `delta` or `kafka`, and not both",
+            );
         }
         let event_time = fields.optional("event_time", EventTime::read);
         let schema = fields.list("schema", SOURCE_COLUMNS, Column::read).unwrap_or_default();
@@ -179,12 +180,12 @@ impl EventTime {
             ])
         });
         let time_zone = fields.optional("time_zone", |node| {
-            let zone: chrono_tz::Tz = node.parsed("unknown_time_zone")?;
+            let zone: chrono_tz::Tz = node.parsed("invalid_value")?;
             Some(zone.name().to_owned())
         });
         if unit.is_some() && time_zone.is_some() {
             node.problem(
-                "contradiction",
+                "invalid_combination",
                 "`unit` is for numbers and `time_zone` for times without offset; give one of them",
             );
         }

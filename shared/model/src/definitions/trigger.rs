@@ -41,19 +41,19 @@ impl Trigger {
     pub(super) fn read(node: Node<'_>) -> Option<Self> {
         let mut fields = node.fields()?;
         let on_change = fields.optional("on_change", |node| node.boolean());
-        let every = fields.optional("every", |node| node.parsed("invalid_duration"));
+        let every = fields.optional("every", |node| node.parsed("invalid_value"));
         let cron = fields.optional("cron", |node| node.short_text(128));
         let time_zone = fields.optional("time_zone", |node| node.short_text(64));
         let given = usize::from(on_change == Some(true)) + usize::from(every.is_some()) + usize::from(cron.is_some());
         fields.finish();
         if given != 1 {
             node.problem(
-                "contradiction",
+                "invalid_combination",
                 "a trigger is exactly one of `on_change: true`, `every` and `cron`",
             );
         }
         if time_zone.is_some() && cron.is_none() {
-            node.problem("contradiction", "`time_zone` goes with `cron` only");
+            node.problem("invalid_combination", "`time_zone` goes with `cron` only");
         }
         let trigger = Self {
             on_change: on_change.unwrap_or_default(),
@@ -63,8 +63,8 @@ impl Trigger {
         };
         if let Err(error) = trigger.schedule() {
             let code = match error {
-                TriggerError::Cron { .. } => "invalid_cron",
-                TriggerError::TimeZone(_) => "unknown_time_zone",
+                TriggerError::Cron { .. } => "invalid_value",
+                TriggerError::TimeZone(_) => "invalid_value",
             };
             node.problem(code, error.to_string());
         }

@@ -131,7 +131,7 @@ impl<'a> Check<'a, '_> {
         if keys.len() > KEY_COLUMNS {
             self.report(
                 "/entities",
-                "too_many",
+                "over_limit",
                 format!("{} key columns; at most {KEY_COLUMNS} are allowed", keys.len()),
             );
         }
