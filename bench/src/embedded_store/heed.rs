@@ -6,7 +6,7 @@ use heed::{
     types::{Bytes, Str, U64},
 };
 
-use super::{Error, Store};
+use super::{Error, Store, replaces};
 
 /// The address space that LMDB maps. A store that reaches it must be closed and opened with more.
 const MAP_BYTES: usize = 16 << 30;
@@ -37,7 +37,9 @@ impl Store for Heed {
     fn merge(&self, rows: &[(Vec<u8>, Vec<u8>)], position: u64) -> Result<(), Error> {
         let mut write = self.env.write_txn()?;
         for (key, row) in rows {
-            self.rows.put(&mut write, key, row)?;
+            if replaces(row, self.rows.get(&write, key)?) {
+                self.rows.put(&mut write, key, row)?;
+            }
         }
         self.positions.put(&mut write, "rows", &position)?;
         Ok(write.commit()?)

@@ -21,7 +21,8 @@ pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// One way to hold rows in a directory.
 pub trait Store: Send + Sync {
-    /// Writes rows, ascending by key, and the stream position in one transaction that is on disk when this returns.
+    /// Writes rows, ascending by key, where they replace the stored ones, and the stream position, all in one transaction that is on disk when this
+    /// returns.
     ///
     /// # Errors
     /// Whatever the store says.
@@ -41,7 +42,14 @@ pub trait Store: Send + Sync {
 }
 
 /// The stores that were considered, by the name on the command line.
-pub const CANDIDATES: &[&str] = &["redb", "redb-quick-repair", "heed", "fjall"];
+pub const CANDIDATES: &[&str] = &[
+    "redb",
+    "redb-quick-repair",
+    "heed",
+    "fjall",
+    "fjall-short-journal",
+    "fjall-tables",
+];
 
 /// Memory that a store may use for its cache; LMDB uses the page cache instead.
 const CACHE_BYTES: usize = 256 << 20;
@@ -55,7 +63,15 @@ pub fn open(candidate: &str, directory: &Path) -> Result<Box<dyn Store>, Error> 
         "redb" => Box::new(redb::Redb::open(directory, false)?),
         "redb-quick-repair" => Box::new(redb::Redb::open(directory, true)?),
         "heed" => Box::new(heed::Heed::open(directory)?),
-        "fjall" => Box::new(fjall::Fjall::open(directory)?),
+        "fjall" => Box::new(fjall::Fjall::open(directory, fjall::DEFAULT)?),
+        "fjall-short-journal" => Box::new(fjall::Fjall::open(directory, fjall::SHORT_JOURNAL)?),
+        "fjall-tables" => Box::new(fjall::Fjall::open(directory, fjall::Way::Table)?),
         other => return Err(format!("unknown store {other}; one of {CANDIDATES:?}").into()),
     })
+}
+
+/// The winning rule as far as the mix needs it: rows begin with the position of their merge, and the later one wins.
+fn replaces(row: &[u8], stored: Option<&[u8]>) -> bool {
+    let position = |row: &[u8]| row.first_chunk().map(|bytes| u64::from_le_bytes(*bytes));
+    stored.is_none_or(|stored| position(row) > position(stored))
 }

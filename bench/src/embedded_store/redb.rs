@@ -1,8 +1,8 @@
 use std::path::Path;
 
-use redb::{Database, ReadableDatabase, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{CACHE_BYTES, Error, Store};
+use super::{CACHE_BYTES, Error, Store, replaces};
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 const POSITIONS: TableDefinition<&str, u64> = TableDefinition::new("positions");
@@ -32,7 +32,10 @@ impl Store for Redb {
         {
             let mut table = write.open_table(ROWS)?;
             for (key, row) in rows {
-                table.insert(key.as_slice(), row.as_slice())?;
+                let wins = replaces(row, table.get(key.as_slice())?.as_ref().map(|stored| stored.value()));
+                if wins {
+                    table.insert(key.as_slice(), row.as_slice())?;
+                }
             }
             write.open_table(POSITIONS)?.insert("rows", position)?;
         }

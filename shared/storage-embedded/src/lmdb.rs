@@ -1,0 +1,38 @@
+//! LMDB as both stores use it: one environment per folder, opened once, and its errors as errors of a store.
+
+use std::path::Path;
+
+use forebay_storage::{Result, StorageError};
+use heed::{Env, EnvOpenOptions, MdbError};
+
+use crate::failure;
+
+/// Threads that may read at the same moment; every thread that ever read counts until it ends.
+const READERS: u32 = 2_048;
+
+/// Opens the environment in `folder`, making it if it is not there. `map_bytes` is the most it can ever hold; only what is used takes space.
+///
+/// LMDB maps the file, so nobody else may truncate or rewrite it while it is open; the data directory's lock sees to that.
+#[allow(
+    unsafe_code,
+    reason = "LMDB cannot be opened otherwise; the data directory's lock keeps other processes away"
+)]
+pub(crate) fn open(what: &'static str, folder: &Path, map_bytes: usize, databases: u32) -> Result<Env> {
+    std::fs::create_dir_all(folder).map_err(|error| failure::io(what, error))?;
+    let mut options = EnvOpenOptions::new();
+    options.map_size(map_bytes).max_dbs(databases).max_readers(READERS);
+    unsafe { options.open(folder) }.map_err(|error| failed(what, error))
+}
+
+/// An error of LMDB: a full disk and a full map are [`StorageError::NoSpace`], damage is [`StorageError::Corrupt`].
+pub(crate) fn failed(what: &'static str, error: heed::Error) -> StorageError {
+    match error {
+        heed::Error::Io(error) => failure::io(what, error),
+        heed::Error::Mdb(MdbError::MapFull) => StorageError::NoSpace { what },
+        heed::Error::Mdb(error @ (MdbError::Corrupted | MdbError::PageNotFound | MdbError::Invalid)) => {
+            StorageError::corrupt(what, format!("{error}; restore it from a backup"))
+        }
+        heed::Error::Decoding(error) => StorageError::corrupt(what, error.to_string()),
+        error => StorageError::unavailable(what, error),
+    }
+}
