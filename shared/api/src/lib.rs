@@ -8,11 +8,17 @@ mod code;
 pub mod definitions;
 pub mod get_online_features;
 pub mod graph;
+pub mod historical_features;
 pub mod info;
 pub mod online_features;
 mod page;
 mod problem;
+pub mod receipts;
+pub mod rows;
+pub mod runs;
+pub mod schedule;
 pub mod search;
+pub mod spines;
 
 pub use code::Code;
 pub use page::Page;
