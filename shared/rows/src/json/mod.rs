@@ -7,8 +7,22 @@
 //! Read: integers and decimals as number or string, exactly or not at all; floats as number or one of the three strings, rounded to the nearest; timestamps
 //! with any offset, at most microseconds; base64 with or without padding; `null` for null.
 
+mod array_writer;
+mod columns;
+mod key;
+pub mod number;
+pub mod read;
+mod row_reader;
+pub mod scan;
 mod slot_writer;
+pub mod time;
 pub mod write;
 
+pub use array_writer::{ArrayWriter, WrongArray};
+pub use columns::{Column, ColumnFault, ColumnReader, KeyColumn, read_column};
+pub use key::write_key;
+pub use row_reader::{RowDraft, RowOptions, RowReader};
+pub(crate) use row_reader::{unfit_detail, unknown_field};
+pub use scan::{JsonString, Scanner, SyntaxError, Token};
 pub use slot_writer::SlotWriter;
 pub use write::Int64As;

@@ -61,7 +61,7 @@ impl RowHead {
         }
     }
 
-    pub(super) fn bytes(&self) -> [u8; HEAD_LENGTH] {
+    pub(crate) fn bytes(&self) -> [u8; HEAD_LENGTH] {
         let mut head = [0; HEAD_LENGTH];
         head[0] = FORMAT;
         head[1] = if self.deleted { DELETED } else { 0 };

@@ -120,6 +120,16 @@ impl Layouts {
         self.offsets[slot] as usize
     }
 
+    /// Where the newest layout's field of a slot begins in a row.
+    pub(crate) fn field_start(&self, slot: usize) -> usize {
+        self.current().fixed_start as usize + self.offset(slot)
+    }
+
+    /// Where the newest layout's heap begins in a row.
+    pub(crate) fn heap_start(&self) -> usize {
+        self.current().heap_start as usize
+    }
+
     pub(super) fn by_name(&self) -> impl Iterator<Item = usize> {
         self.by_name.iter().map(|slot| usize::from(*slot))
     }

@@ -13,7 +13,7 @@ use super::{PackedError, bit, chunk, field_width};
 const CORRUPT: PackedError = PackedError::Corrupt("a list does not hold what it says");
 
 /// Bytes per element before the content: an end for strings and binaries.
-pub(super) const fn element_width(element: &DataType) -> usize {
+pub(crate) const fn element_width(element: &DataType) -> usize {
     match element {
         DataType::String | DataType::Binary => 4,
         scalar => field_width(scalar),
