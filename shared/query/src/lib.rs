@@ -1,6 +1,27 @@
-//! Queries over the lake: the as-of join and the tables it reads.
+//! Queries over the lake: the engine, the as-of join, and what its tables are called in SQL.
+//!
+//! [`Engine`] bounds what queries use. [`Engine::run_batch`] runs a group's batch query, [`Engine::run_historical`] joins groups to a spine. Both read
+//! through [`OfflineTables`].
 
+mod as_of_input;
 pub mod asof;
+mod batch_query;
+mod engine;
+mod group_history;
+mod historical;
+#[cfg(any(test, feature = "testing"))]
+pub mod memory_tables;
+mod moments;
 mod offline_tables;
+#[cfg(test)]
+mod tests;
+mod tie_hash;
+mod winning_rows;
 
+pub use as_of_input::{AsOfInput, InputGroup};
+pub use batch_query::{BatchQuery, BatchRows, BatchTable, InputFeature, QueryError};
+pub use engine::{Engine, EngineConfig};
+pub use group_history::GroupHistory;
+pub use historical::{AskedGroup, HistoricalQuery, KeyFilter, KnownTo, Spine};
 pub use offline_tables::{OfflineTable, OfflineTables};
+pub use winning_rows::WinningRows;
