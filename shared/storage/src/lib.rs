@@ -4,6 +4,8 @@
 //! No trait here knows HTTP, SQL or a particular server. Rows cross the seams packed (`forebay_rows::packed`), keys encoded (`forebay_model::entity_key`).
 
 mod claims;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod lease;
 mod offline;

@@ -183,8 +183,8 @@ pub struct Tidied {
 /// efficiency. A row that is inadmissible (see `forebay_model::admission`) may be in a table that others write to: whoever reads leaves it out.
 #[async_trait]
 pub trait OfflineStore: Provision {
-    /// The offset that each partition of the log stands at in the newest version: the next one to bring in. Partitions never brought in are absent.
-    async fn positions(&self, schema: &Arc<GroupSchema>) -> Result<BTreeMap<u32, u64>>;
+    /// The offset that each of the log's partitions stands at in the newest version: the next one to bring in, 0 for one never brought in.
+    async fn positions(&self, schema: &Arc<GroupSchema>, partitions: u32) -> Result<Vec<u64>>;
 
     /// The newest version.
     async fn version(&self, schema: &Arc<GroupSchema>) -> Result<TableVersion>;

@@ -1,0 +1,36 @@
+//! The rows that one version added.
+
+use forebay_model::GroupSchema;
+use forebay_storage::{Result, RowsOut, StorageError, TableVersion};
+
+use crate::{
+    columns,
+    files::{self, DataFile},
+    log::Entry,
+    rows,
+    table::Table,
+};
+
+/// `None` when the log entry or a file is gone.
+pub(crate) async fn added_rows(table: &Table, schema: &GroupSchema, version: TableVersion) -> Result<Option<RowsOut>> {
+    let Some(newest) = table.newest().await? else {
+        return Err(StorageError::NotProvisioned {
+            what: crate::WHAT,
+            group: schema.name.clone(),
+        });
+    };
+    let Some(entry) = Entry::read(&newest, version).await? else {
+        return Ok(None);
+    };
+    let files: Vec<DataFile> = entry
+        .added
+        .iter()
+        .map(|add| files::of_add(&table.path, add))
+        .collect::<Result<_>>()?;
+    for file in &files {
+        if !tokio::fs::try_exists(&file.path).await.unwrap_or(false) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(rows::stream(&columns::arrow_schema(schema), &files)?))
+}

@@ -1,0 +1,59 @@
+use std::{error::Error, io::ErrorKind};
+
+use deltalake::{DeltaTableError, ObjectStoreError};
+use forebay_storage::StorageError;
+
+use crate::WHAT;
+
+/// What a failure of deltalake means to callers: something vanished, the disk is full, or it may work later.
+pub(crate) fn from_delta(error: DeltaTableError) -> StorageError {
+    classify(error)
+}
+
+pub(crate) fn from_arrow(error: arrow::error::ArrowError) -> StorageError {
+    StorageError::corrupt(WHAT, error.to_string())
+}
+
+pub(crate) fn from_datafusion(error: datafusion::error::DataFusionError) -> StorageError {
+    classify(error)
+}
+
+pub(crate) fn from_join(error: tokio::task::JoinError) -> StorageError {
+    StorageError::unavailable(WHAT, error)
+}
+
+fn classify(error: impl Error + Send + Sync + 'static) -> StorageError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(current) = cause {
+        if let Some(ObjectStoreError::NotFound { path, .. }) = current.downcast_ref() {
+            return StorageError::Gone {
+                what: WHAT,
+                detail: path.clone(),
+            };
+        }
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            match io.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => return StorageError::NoSpace { what: WHAT },
+                ErrorKind::NotFound => {
+                    return StorageError::Gone {
+                        what: WHAT,
+                        detail: io.to_string(),
+                    };
+                }
+                _ => {}
+            }
+        }
+        if let Some(DeltaTableError::KernelError(kernel)) = current.downcast_ref() {
+            // The kernel's error type is not exported; this is how it says that a file is not there.
+            let text = kernel.to_string();
+            if text.starts_with("File not found") {
+                return StorageError::Gone {
+                    what: WHAT,
+                    detail: text,
+                };
+            }
+        }
+        cause = current.source();
+    }
+    StorageError::unavailable(WHAT, error)
+}
