@@ -1,0 +1,18 @@
+//! Tests from end to end: scenarios against a base URL, and what runs them.
+//!
+//! A scenario speaks HTTP alone and makes its own domains, so that it runs on any installation: the one process
+//! (`tests/embedded.rs`), and later the split services. What a scenario expects comes from [`oracle`], which knows the
+//! rules and none of the code.
+
+// What fails here fails the test: a panic with the server's answer in it is the best report there is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+pub mod binary;
+pub mod files;
+pub mod http;
+pub mod oracle;
+pub mod process;
+pub mod python;
+pub mod scenarios;
+pub mod stage;
+pub mod times;

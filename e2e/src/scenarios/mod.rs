@@ -1,0 +1,13 @@
+//! What must work, one story per file.
+
+pub mod errors;
+pub mod feast;
+pub mod history;
+pub mod hostile;
+pub mod ingest;
+pub mod outsiders;
+pub mod parity;
+pub mod registry;
+pub mod runs;
+pub mod serving;
+pub mod tour;

@@ -1,0 +1,73 @@
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask openapi`.
+
+mod check;
+mod demo;
+mod http;
+mod openapi;
+mod shell;
+mod tools;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Builds Forebay, starts it with the example loaded, takes a tour and leaves the server running.
+    Demo {
+        /// Where the server listens.
+        #[arg(long, default_value = "127.0.0.1:7070")]
+        listen: SocketAddr,
+        /// The server's folder, replaced if an earlier demo made it; by default `demo` in the target folder.
+        #[arg(long)]
+        data_dir: Option<PathBuf>,
+        /// Build without optimisation: sooner there, slower then.
+        #[arg(long)]
+        dev: bool,
+        /// Stop the server after the tour.
+        #[arg(long)]
+        stop: bool,
+    },
+    /// Passes every check and every test. Ends with the counts.
+    Test {
+        /// Only these checks, such as `fmt`, `clippy`, `links`, `deny`, `openapi`, `tests`.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
+    /// Renews the documents under openapi/ from the code.
+    Openapi,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo {
+            listen,
+            data_dir,
+            dev,
+            stop,
+        } => demo::run(&demo::Options {
+            listen,
+            data_dir,
+            dev,
+            stop,
+        }),
+        Command::Test { only } => check::run(&only),
+        Command::Openapi => openapi::renew(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Running other programs, and where things lie.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Why a command of the project failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{program} cannot be run ({source}): {hint}")]
+    Start {
+        program: String,
+        hint: &'static str,
+        source: io::Error,
+    },
+    #[error("`{0}` failed")]
+    Failed(String),
+    #[error("{path}: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Error {
+    /// For `map_err` on what is done with a file or folder.
+    pub fn file(path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    }
+}
+
+/// The checkout.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+}
+
+/// What may be kept between runs and checkouts: tools, virtual environments.
+pub fn cache() -> PathBuf {
+    let from = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    from("XDG_CACHE_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(|| root().join("target/cache"))
+        .join("forebay")
+}
+
+/// The folder that cargo builds into.
+pub fn target() -> PathBuf {
+    match std::env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => root().join(folder),
+        None => root().join("target"),
+    }
+}
+
+/// The cargo that runs this, in the checkout.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+/// The command as one would type it, without the folder of its program.
+pub fn shown(command: &Command) -> String {
+    let program = Path::new(command.get_program())
+        .file_name()
+        .unwrap_or(command.get_program());
+    std::iter::once(program)
+        .chain(command.get_args())
+        .map(|word| {
+            let word = word.to_string_lossy();
+            let plain = !word.is_empty()
+                && word
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_./:=,@?&+".contains(c));
+            if plain {
+                word.into_owned()
+            } else {
+                format!("'{}'", word.replace('\'', r"'\''"))
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// Runs to the end with the caller's own output.
+pub fn run(command: &mut Command) -> Result<(), Error> {
+    let status = command.status().map_err(|source| not_started(command, source))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Error::Failed(shown(command)))
+    }
+}
+
+/// Runs to the end and gives what was printed on standard output.
+pub fn output(command: &mut Command) -> Result<String, Error> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|source| not_started(command, source))?;
+    if !output.status.success() {
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        return Err(Error::Failed(shown(command)));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+pub fn not_started(command: &Command, source: io::Error) -> Error {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let hint = match program.as_str() {
+        "npm" | "node" => "install Node.js 20 or later",
+        "python3" => "install Python 3.10 or later",
+        _ => "is it built or installed?",
+    };
+    Error::Start { program, hint, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_a_command_as_it_is_typed() {
+        let mut command = Command::new("/somewhere/forebay");
+        command.args(["online", "--entities", r#"{"product_id": [1]}"#, "it's"]);
+        assert_eq!(
+            shown(&command),
+            r#"forebay online --entities '{"product_id": [1]}' 'it'\''s'"#
+        );
+    }
+
+    #[test]
+    fn failures_name_the_command() {
+        let mut command = Command::new("false");
+        assert_eq!(
+            run(&mut command).expect_err("false fails").to_string(),
+            "`false` failed"
+        );
+        let mut command = Command::new("no-such-program");
+        assert!(
+            run(&mut command)
+                .expect_err("it is not there")
+                .to_string()
+                .contains("no-such-program")
+        );
+    }
+}
