@@ -1,0 +1,285 @@
+//! What a request reads, compiled once per registry revision for a view or a list of features.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use forebay_api::{Code, Problem, ProblemError, online_features::OnlineMetadata};
+use forebay_catalog::{Group, Snapshot, View};
+use forebay_model::{DataType, FeatureRef, GroupName, KeyType, Name, definitions::FeatureView};
+use forebay_rows::{Layouts, json::ColumnReader};
+use forebay_server::ApiError;
+use forebay_sql::Expression;
+
+use crate::serve::refuse;
+
+/// The columns of an answer and where each comes from.
+#[derive(Debug)]
+pub struct Plan {
+    /// The revision of the view; none for a list of features.
+    pub view_revision: Option<u64>,
+    /// Columns that the caller sends as `entities`, in the order in which the features first need them.
+    pub keys: Vec<PlanKey>,
+    /// What is read from the store: each group once per mapping of its keys.
+    pub groups: Vec<PlanGroup>,
+    pub features: Vec<PlanFeature>,
+    pub request: Vec<PlanRequest>,
+    pub expressions: Vec<PlanExpression>,
+    /// The `metadata` of an answer, as JSON.
+    pub metadata: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub struct PlanKey {
+    pub name: Name,
+    pub key_type: KeyType,
+}
+
+#[derive(Debug)]
+pub struct PlanGroup {
+    pub group: Arc<Group>,
+    /// For each of the group's key columns, which of [`Plan::keys`] it is.
+    pub keys: Vec<usize>,
+    pub layouts: Arc<Layouts>,
+}
+
+#[derive(Debug)]
+pub struct PlanFeature {
+    /// Its name in the answer.
+    pub name: String,
+    pub feature: FeatureRef,
+    /// Which of [`Plan::groups`] holds it, and in which slot.
+    pub group: usize,
+    pub slot: usize,
+    pub data_type: DataType,
+}
+
+#[derive(Debug)]
+pub struct PlanRequest {
+    pub name: Name,
+    pub data_type: DataType,
+    pub reader: ColumnReader,
+}
+
+#[derive(Debug)]
+pub struct PlanExpression {
+    pub name: Name,
+    pub data_type: DataType,
+    pub compiled: Expression,
+    /// What the expression's inputs are, in its order.
+    pub inputs: Vec<Input>,
+}
+
+/// An input of an expression: which of [`Plan::features`] or [`Plan::request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    Feature(usize),
+    Request(usize),
+}
+
+/// One asked feature: its name in the answer, and its group's keys that the caller calls otherwise.
+struct Asked<'a> {
+    name: String,
+    feature: FeatureRef,
+    keys: Option<&'a BTreeMap<Name, Name>>,
+}
+
+impl Plan {
+    /// The plan of a list of features; `names` gives the name of each in the answer.
+    ///
+    /// # Errors
+    /// 422 naming every feature that does not exist or is not stored online, with its place in the list.
+    pub fn of_features(snapshot: &Snapshot, features: Vec<(String, FeatureRef)>) -> Result<Self, ApiError> {
+        let asked = features
+            .into_iter()
+            .map(|(name, feature)| Asked {
+                name,
+                feature,
+                keys: None,
+            })
+            .collect();
+        Ok(Self::compile(snapshot, asked, "/features", None)?.with_metadata())
+    }
+
+    /// The plan of a view's revision.
+    ///
+    /// # Errors
+    /// 422 when the view reads what is no longer there, which an old revision may.
+    pub fn of_view(snapshot: &Snapshot, view: &View) -> Result<Self, ApiError> {
+        let asked = view.definition().features.iter().map(|feature| Asked {
+            name: feature.answer_name(),
+            feature: feature.feature.clone(),
+            keys: Some(&feature.keys),
+        });
+        let mut plan = Self::compile(snapshot, asked.collect(), "/view", Some(view.revision))?;
+        plan.add_expressions(view.definition())?;
+        Ok(plan.with_metadata())
+    }
+
+    fn compile(
+        snapshot: &Snapshot,
+        asked: Vec<Asked<'_>>,
+        pointer: &str,
+        view_revision: Option<u64>,
+    ) -> Result<Self, ApiError> {
+        let mut plan = Self {
+            view_revision,
+            keys: Vec::new(),
+            groups: Vec::new(),
+            features: Vec::with_capacity(asked.len()),
+            request: Vec::new(),
+            expressions: Vec::new(),
+            metadata: Vec::new(),
+        };
+        let mut errors = Vec::new();
+        // The groups read so far, by what tells them apart.
+        let mut known: HashMap<(GroupName, Vec<usize>), usize> = HashMap::new();
+        for (index, asked) in asked.into_iter().enumerate() {
+            let mut add = || {
+                let (group, slot) = find(snapshot, &asked.feature)?;
+                let keys = plan.add_keys(group, asked.keys)?;
+                let identity = (group.name.clone(), keys.clone());
+                let read = *known.entry(identity).or_insert_with(|| {
+                    let layouts = Layouts::new(Arc::clone(&group.schema));
+                    plan.groups.push(PlanGroup {
+                        group: Arc::clone(group),
+                        keys,
+                        layouts,
+                    });
+                    plan.groups.len() - 1
+                });
+                plan.features.push(PlanFeature {
+                    data_type: group.schema.slots[slot].data_type.clone(),
+                    name: asked.name.clone(),
+                    feature: asked.feature.clone(),
+                    group: read,
+                    slot,
+                });
+                Ok(())
+            };
+            if let Err((code, detail)) = add() {
+                errors.push(ProblemError::at(format!("{pointer}/{index}"), code, detail));
+            }
+        }
+        if errors.is_empty() {
+            Ok(plan)
+        } else {
+            Err(Problem::of(errors).into())
+        }
+    }
+
+    /// The indexes in [`Plan::keys`] of a group's key columns, which are added where they are not there yet.
+    fn add_keys(
+        &mut self,
+        group: &Group,
+        mapping: Option<&BTreeMap<Name, Name>>,
+    ) -> Result<Vec<usize>, (Code, String)> {
+        let columns = group.schema.keys.iter().map(|key| {
+            let name = mapping.and_then(|mapping| mapping.get(&key.name)).unwrap_or(&key.name);
+            let Some(index) = self.keys.iter().position(|known| known.name == *name) else {
+                self.keys.push(PlanKey {
+                    name: name.clone(),
+                    key_type: key.key_type,
+                });
+                return Ok(self.keys.len() - 1);
+            };
+            let known = self.keys[index].key_type;
+            if known == key.key_type {
+                return Ok(index);
+            }
+            let detail = format!(
+                "the key `{name}` is {known} for one asked group and {} for another",
+                key.key_type
+            );
+            Err((Code::MixedKeys, detail))
+        });
+        columns.collect()
+    }
+
+    fn add_expressions(&mut self, view: &FeatureView) -> Result<(), ApiError> {
+        let request = view.request.iter();
+        let request = request.map(|r| PlanRequest {
+            name: r.name.clone(),
+            data_type: r.data_type.clone(),
+            reader: ColumnReader::new(&r.data_type),
+        });
+        self.request = request.collect();
+        let features = view.features.iter().zip(&self.features).enumerate();
+        let features =
+            features.map(|(n, (feature, plan))| (Input::Feature(n), feature.expression_name(), &plan.data_type));
+        let request = self
+            .request
+            .iter()
+            .enumerate()
+            .map(|(n, r)| (Input::Request(n), &r.name, &r.data_type));
+        let inputs: Vec<(Input, &Name, &DataType)> = features.chain(request).collect();
+        let columns: Vec<(&str, DataType)> = inputs
+            .iter()
+            .map(|(_, name, data_type)| (name.as_str(), (*data_type).clone()))
+            .collect();
+        let expressions = view.expressions.iter().map(|expression| {
+            let compiled = Expression::compile(&expression.sql, &columns, &expression.data_type).map_err(|error| {
+                refuse(
+                    Code::InvalidSql,
+                    "/view",
+                    format!("expression `{}`: {error}", expression.name),
+                )
+            })?;
+            Ok(PlanExpression {
+                name: expression.name.clone(),
+                data_type: expression.data_type.clone(),
+                inputs: compiled.references().iter().map(|index| inputs[*index].0).collect(),
+                compiled,
+            })
+        });
+        let expressions = expressions.collect::<Result<_, ApiError>>()?;
+        self.expressions = expressions;
+        Ok(())
+    }
+
+    fn with_metadata(mut self) -> Self {
+        let (feature_names, types) = self.columns().unzip();
+        let metadata = OnlineMetadata {
+            feature_names,
+            types,
+            view_revision: self.view_revision,
+        };
+        // Strings and numbers only: writing them cannot fail.
+        self.metadata = serde_json::to_vec(&metadata).unwrap_or_default();
+        self
+    }
+
+    /// The names of the answer's columns with their types, in order.
+    fn columns(&self) -> impl Iterator<Item = (String, DataType)> {
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| (key.name.to_string(), key.key_type.data_type()));
+        let features = self
+            .features
+            .iter()
+            .map(|feature| (feature.name.clone(), feature.data_type.clone()));
+        let request = self.request.iter().map(|r| (r.name.to_string(), r.data_type.clone()));
+        let expressions = self
+            .expressions
+            .iter()
+            .map(|e| (e.name.to_string(), e.data_type.clone()));
+        keys.chain(features).chain(request).chain(expressions)
+    }
+}
+
+/// A feature that is served: its group and slot.
+fn find<'a>(snapshot: &'a Snapshot, feature: &FeatureRef) -> Result<(&'a Arc<Group>, usize), (Code, String)> {
+    let (group, found) = snapshot
+        .feature(feature)
+        .map_err(|error| (Code::UnknownFeature, error.to_string()))?;
+    if !group.is_online() {
+        let detail = format!(
+            "{feature}: the group {} is not stored online; its stores are [offline]",
+            group.name
+        );
+        return Err((Code::NotOnline, detail));
+    }
+    Ok((group, found.slot))
+}
