@@ -1,0 +1,57 @@
+//! Forebay in one process, and its command line.
+
+mod cli;
+mod commands;
+mod config;
+mod exit;
+mod output;
+mod progress;
+mod serve;
+mod table;
+mod values;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use forebay_client::Client;
+
+use cli::{Cli, Command};
+use commands::Session;
+use exit::Failure;
+use output::Output;
+
+/// Runs the command line; `main` with nothing but the allocator outside.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // The help and the version are errors to clap, too; they go to standard output and end with 0.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match execute(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.is_closed_pipe() => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("forebay: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<(), Failure> {
+    let command = match cli.command {
+        Command::Serve(args) => return serve::serve(&args.settings.origin()),
+        Command::Config(args) => return commands::config(&args.settings.origin()),
+        Command::Client(command) => command,
+    };
+    let client = Client::new(&cli.client.url)?;
+    let session = Session {
+        client,
+        output: Output::new(cli.client.output),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(commands::execute(&session, *command))
+}
