@@ -112,23 +112,30 @@ impl FeatureView {
     }
 
     fn report_duplicates(&self, fields: &Fields<'_>) {
-        let names = self
+        let request = self.request.iter().map(|r| r.name.to_string());
+        let answers = self
             .features
             .iter()
             .map(ViewFeature::answer_name)
-            .chain(self.request.iter().map(|r| r.name.to_string()))
+            .chain(request.clone())
             .chain(self.expressions.iter().map(|e| e.name.to_string()));
-        let mut seen = HashSet::new();
-        for name in names {
-            if seen.contains(&name) {
-                fields.node.problem(
-                    "duplicate",
-                    format!("`{name}` stands in the answer more than once; name one with `as`"),
-                );
+        for name in twice(answers) {
+            let detail = format!("`{name}` stands in the answer more than once; name one with `as`");
+            fields.node.problem("duplicate", detail);
+        }
+        if !self.expressions.is_empty() {
+            let inputs = self.features.iter().map(|f| f.expression_name().to_string());
+            for name in twice(inputs.chain(request)) {
+                let detail = format!("`{name}` could be one of several in expressions; name one with `as`");
+                fields.node.problem("duplicate", detail);
             }
-            seen.insert(name);
         }
     }
+}
+
+fn twice(names: impl Iterator<Item = String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.filter(|name| !seen.insert(name.clone())).collect()
 }
 
 impl ViewFeature {

@@ -1,0 +1,156 @@
+//! What the endpoints stand on: reading the store, changing it, one change at a time.
+
+use std::{sync::Arc, time::Duration};
+
+use forebay_catalog::{Catalog, Snapshot};
+use forebay_model::change::Action;
+use forebay_storage::Head;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    Deps, loading,
+    proposal::{Proposal, Request, propose},
+    publication::{self, Outcome},
+    reconciler::{Provisioners, Reconciler},
+    refusal::Refusal,
+};
+
+/// How often an apply is proposed again because another one came first.
+const ATTEMPTS: usize = 5;
+/// How long an apply waits for the tables of its groups before it answers.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Pause before the store is asked again at start.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// The registry of this process.
+pub struct Registry {
+    deps: Deps,
+    reconciler: Reconciler,
+    /// Other processes are kept apart by the store; within this one nobody proposes what cannot be published.
+    changing: Mutex<()>,
+}
+
+/// A request that took effect, or had none to take.
+#[derive(Debug)]
+pub struct Applied {
+    pub proposal: Proposal,
+    pub registry_revision: u64,
+    /// Groups whose tables are still being made.
+    pub pending: Vec<String>,
+}
+
+impl Registry {
+    pub fn new(deps: Deps) -> Self {
+        let provisioners = Provisioners {
+            online: Arc::clone(&deps.online),
+            offline: Arc::clone(&deps.offline),
+            row_log: Arc::clone(&deps.row_log),
+        };
+        Self {
+            reconciler: Reconciler::new(Arc::clone(&deps.catalog), provisioners),
+            changing: Mutex::new(()),
+            deps,
+        }
+    }
+
+    pub fn deps(&self) -> &Deps {
+        &self.deps
+    }
+
+    pub fn catalog(&self) -> &Catalog {
+        &self.deps.catalog
+    }
+
+    /// The store's head, and the snapshot brought to it if this process had missed something.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn refresh(&self) -> Result<(Head, Arc<Snapshot>), Refusal> {
+        let head = self.deps.store.head().await.map_err(Refusal::store)?;
+        let current = self.catalog().current();
+        if current.revision() >= head.registry_revision {
+            return Ok((head, current));
+        }
+        let snapshot = loading::load(&*self.deps.store, &head).await?;
+        Ok((head, self.catalog().replace(snapshot)))
+    }
+
+    /// What a request would change.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, but for breaks.
+    pub async fn plan(&self, request: &Request) -> Result<Proposal, Refusal> {
+        let (head, snapshot) = self.refresh().await?;
+        propose(&snapshot, head.manifest.next_group_id, request, &*self.deps.sources).await
+    }
+
+    /// Makes a request's changes, all of them or none. `seen` is the registry revision that the caller planned with.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, breaks included.
+    pub async fn apply(&self, request: &Request, seen: Option<u64>) -> Result<Applied, Refusal> {
+        let changing = self.changing.lock().await;
+        let (proposal, registry_revision) = self.publish(request, seen).await?;
+        drop(changing);
+        if !proposal.objects.is_empty() {
+            // What is not there in time follows; until then its groups answer 503.
+            let _ = tokio::time::timeout(PATIENCE, self.reconciler.pass()).await;
+        }
+        let snapshot = self.catalog().current();
+        let waiting = snapshot.groups().filter(|group| !group.is_ready());
+        let pending = waiting.map(|group| group.name.to_string()).collect();
+        Ok(Applied {
+            proposal,
+            registry_revision,
+            pending,
+        })
+    }
+
+    async fn publish(&self, request: &Request, seen: Option<u64>) -> Result<(Proposal, u64), Refusal> {
+        for _ in 0..ATTEMPTS {
+            let (head, snapshot) = self.refresh().await?;
+            let current = head.registry_revision;
+            if let Some(seen) = seen.filter(|seen| *seen != current) {
+                return Err(Refusal::Stale { seen, current });
+            }
+            let proposal = propose(&snapshot, head.manifest.next_group_id, request, &*self.deps.sources).await?;
+            if !proposal.breaks.is_empty() {
+                return Err(Refusal::Breaks(proposal.breaks));
+            }
+            let idle = proposal.changes.iter().all(|(change, _)| change.action == Action::None);
+            if idle && proposal.objects.is_empty() {
+                return Ok((proposal, current));
+            }
+            let now = self.deps.clock.now();
+            let outcome = publication::publish(&*self.deps.store, &head, &proposal, Uuid::new_v4(), now).await?;
+            if let Outcome::Done(changes) = outcome {
+                if let Err(gap) = self.catalog().publish(&changes) {
+                    tracing::debug!(%gap, "the catalog is read anew");
+                    self.refresh().await?;
+                }
+                return Ok((proposal, changes.revision));
+            }
+        }
+        Err(Refusal::Contended)
+    }
+
+    /// Whether the catalog holds what the store held when this process began.
+    pub fn is_loaded(&self) -> bool {
+        self.deps.loaded.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    /// Reads the store, then keeps tables and topics in step until told to stop.
+    pub async fn run(&self, stop: CancellationToken) {
+        while let Err(error) = self.refresh().await {
+            tracing::warn!(error = %error, "the registry store cannot be read yet");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RETRY) => {}
+            }
+        }
+        self.deps.loaded.store(true, std::sync::atomic::Ordering::Release);
+        self.reconciler.run(stop).await;
+    }
+}
