@@ -13,9 +13,11 @@ mod historical;
 pub mod memory_tables;
 mod moments;
 mod offline_tables;
+mod spine_files;
 #[cfg(test)]
 mod tests;
 mod tie_hash;
+mod unseen_rows;
 mod winning_rows;
 
 pub use as_of_input::{AsOfInput, InputGroup};
@@ -24,4 +26,6 @@ pub use engine::{Engine, EngineConfig};
 pub use group_history::GroupHistory;
 pub use historical::{AskedGroup, HistoricalQuery, KeyFilter, KnownTo, Spine};
 pub use offline_tables::{OfflineTable, OfflineTables};
+pub use spine_files::FileKind;
+pub use unseen_rows::DuplicateRows;
 pub use winning_rows::WinningRows;

@@ -26,8 +26,9 @@ pub fn arrow_type(data_type: &DataType) -> ArrowType {
     }
 }
 
+/// Named as Delta names it.
 fn item(element: &DataType) -> Arc<Field> {
-    Arc::new(Field::new("item", arrow_type(element), true))
+    Arc::new(Field::new("element", arrow_type(element), true))
 }
 
 /// The smallest of the model's types that holds every value of an Arrow type; none when no type does.

@@ -51,6 +51,8 @@ pub(crate) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions {
 pub fn options() -> ConfigOptions {
     let mut options = ConfigOptions::new();
     options.sql_parser.collect_spans = true;
+    // Strings have one Arrow type in all of Forebay.
+    options.sql_parser.map_string_types_to_utf8view = false;
     // A timestamp with a time zone is UTC, as all times are.
     options.execution.time_zone = Some("UTC".to_owned());
     options
