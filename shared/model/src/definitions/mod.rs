@@ -16,6 +16,8 @@ mod problem;
 mod reader;
 mod set;
 mod source;
+#[cfg(test)]
+mod tests;
 mod trigger;
 mod validation;
 

@@ -61,7 +61,7 @@ fn quoted(names: &[String]) -> String {
 /// Up to three of `existing` that look like `wanted`, best first, equal ones by name.
 #[must_use]
 pub fn nearest<'a>(wanted: &str, existing: impl IntoIterator<Item = impl AsRef<str> + 'a>) -> Vec<String> {
-    const ALIKE: f64 = 0.75;
+    const ALIKE: f64 = 0.7;
     // Jaro-Winkler is quadratic in the length of what a caller sends.
     let wanted: String = wanted.chars().take(128).collect();
     let mut scored: Vec<(f64, String)> = existing

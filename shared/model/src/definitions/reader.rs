@@ -226,7 +226,6 @@ impl<'a> Node<'a> {
 pub(super) fn name_code(error: &NameError) -> &'static str {
     match error {
         NameError::Reserved(_) => "reserved_name",
-        NameError::TooLong { .. } => "over_limit",
         _ => "invalid_name",
     }
 }
