@@ -4,8 +4,10 @@
 
 use std::path::Path;
 
+use forebay_api::Code;
 use forebay_e2e::process::{Launch, Process};
 use forebay_e2e::scenarios;
+use forebay_e2e::scenarios::errors::NOT_ANSWERED;
 use forebay_e2e::stage::Stage;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
@@ -90,7 +92,13 @@ async fn outsiders() {
 #[tokio::test]
 async fn errors() {
     let embedded = Embedded::start().await;
-    scenarios::errors::plays(&embedded.stage()).await;
+    let mut seen = scenarios::errors::plays(&embedded.stage()).await;
+    seen.0.extend(NOT_ANSWERED.iter().map(|code| code.as_str()));
+    let missing: Vec<_> = Code::ALL
+        .iter()
+        .filter(|code| !seen.0.contains(code.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "no request here brings about {missing:?}");
 }
 
 /// What random groups answer, at once, after kill -9 and a restart, and after SIGTERM and a restart.

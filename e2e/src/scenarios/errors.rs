@@ -391,3 +391,40 @@ async fn rows(stage: &Stage, seen: &mut Seen) {
         .await;
     seen.note(&answer, Code::IdempotencyKeyReused);
 }
+
+/// The codes that no request brings about in this version; docs/errors.md says why.
+pub const NOT_ANSWERED: [Code; 4] = [
+    Code::Unauthenticated,
+    Code::Forbidden,
+    Code::NotReproducible,
+    Code::Internal,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCS: &str = include_str!("../../../docs/errors.md");
+
+    #[test]
+    fn the_documentation_lists_every_code_with_its_status() {
+        let listed: BTreeSet<_> = DOCS
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+            .map(|(code, rest)| format!("{code} {}", &rest[..3]))
+            .collect();
+        let known: BTreeSet<_> = Code::ALL
+            .iter()
+            .map(|code| format!("{code} {}", code.status()))
+            .collect();
+        assert_eq!(listed, known, "docs/errors.md and shared/api/src/code.rs");
+    }
+
+    #[test]
+    fn the_documentation_names_what_is_not_answered_yet() {
+        let (_, last) = DOCS.split_once("## Not answered yet").expect("the section");
+        for code in NOT_ANSWERED {
+            assert!(last.contains(&format!("`{code}`")), "{code}");
+        }
+    }
+}
