@@ -1,9 +1,9 @@
 use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
-use forebay_model::Timestamp;
+use forebay_model::{Sequence, Timestamp};
 
-use super::{HEAD_LENGTH, Layouts, PackedError, RowView, patch_ingest_time};
+use super::{HEAD_LENGTH, Layouts, PackedError, RowHead, RowView, patch_event_time, patch_ingest_time, patch_sequence};
 
 /// Rows of one group with their encoded keys, each kind in one arena. Values may still be withdrawn from it.
 #[derive(Debug, Clone)]
@@ -61,12 +61,24 @@ impl RowBatch {
         row[start..end].fill(0);
     }
 
-    /// Gives all rows one ingest time.
-    pub fn set_ingest_time(&mut self, ingest_time: Timestamp) {
-        for (_, row) in &self.spans {
-            // A row that a writer made is never shorter than its head.
-            let _ = patch_ingest_time(&mut self.rows[row.clone()], ingest_time);
-        }
+    /// When a row's facts became true.
+    #[must_use]
+    pub fn event_time(&self, index: usize) -> Timestamp {
+        // A row that a writer made has a head.
+        RowHead::read(self.row(index)).map_or(Timestamp::MIN, |head| head.event_time)
+    }
+
+    /// Gives a row its times.
+    pub fn set_times(&mut self, index: usize, event_time: Timestamp, ingest_time: Timestamp) {
+        let row = &mut self.rows[self.spans[index].1.clone()];
+        // As above.
+        let _ = patch_event_time(row, event_time).and_then(|()| patch_ingest_time(row, ingest_time));
+    }
+
+    /// Gives a row that came as a commit its sequence.
+    pub fn set_sequence(&mut self, index: usize, sequence: Sequence) {
+        // As above.
+        let _ = patch_sequence(&mut self.rows[self.spans[index].1.clone()], sequence);
     }
 
     /// Keeps the rows whose index `keep` names.

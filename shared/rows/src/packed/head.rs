@@ -89,6 +89,14 @@ pub fn patch_ingest_time(row: &mut [u8], ingest_time: Timestamp) -> Result<(), P
     patch(row, INGEST_TIME, ingest_time.micros())
 }
 
+/// Sets the event time of a packed row in place, for rows that take the moment of their arrival.
+///
+/// # Errors
+/// [`PackedError::Corrupt`] when the bytes are too few for a row.
+pub fn patch_event_time(row: &mut [u8], event_time: Timestamp) -> Result<(), PackedError> {
+    patch(row, EVENT_TIME, event_time.micros())
+}
+
 fn patch(row: &mut [u8], at: usize, value: i64) -> Result<(), PackedError> {
     let head: &mut [u8; HEAD_LENGTH] = row
         .first_chunk_mut()

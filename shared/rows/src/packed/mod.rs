@@ -26,7 +26,7 @@ mod writer;
 pub use batch::{PackedRows, RowBatch};
 pub use error::PackedError;
 pub use hash::{canonical_hash, wins};
-pub use head::{HEAD_LENGTH, RowHead, UNSET_SEQUENCE, patch_ingest_time, patch_sequence};
+pub use head::{HEAD_LENGTH, RowHead, UNSET_SEQUENCE, patch_event_time, patch_ingest_time, patch_sequence};
 pub use layouts::{Layouts, field_width};
 pub use list::ListView;
 pub use view::RowView;

@@ -197,6 +197,14 @@ impl RowsWriter {
         self.batch.rows.truncate(self.row_start);
     }
 
+    /// Forgets the row finished last.
+    pub fn take_back(&mut self) {
+        if let Some((key, row)) = self.batch.spans.pop() {
+            self.batch.keys.truncate(key.start);
+            self.batch.rows.truncate(row.start);
+        }
+    }
+
     /// The rows finished.
     #[must_use]
     pub fn into_batch(self) -> RowBatch {

@@ -1,0 +1,14 @@
+mod group;
+mod receipts;
+mod rows;
+
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::state::AppState;
+
+/// All routes; they need no state until they serve.
+pub fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(rows::rows))
+        .routes(routes!(receipts::receipt))
+}
