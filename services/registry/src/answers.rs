@@ -1,6 +1,6 @@
 //! Objects as answers: their canonical form, their revision, and what the registry knows about them beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use forebay_catalog::{Group, Record, Snapshot};
 use forebay_model::{
@@ -48,32 +48,56 @@ pub fn feature(snapshot: &Snapshot, group: &Group, feature: &Feature) -> Result<
     let mut answer = old_feature(snapshot, group.definition(), feature, group.revision, keys)?;
     let id = NodeId::Feature(group.name.feature(feature.name.clone()));
     let own = NodeId::Group(group.name.clone());
-    let edges = snapshot.graph().edges().iter();
-    let edges = edges.filter(|edge| edge.kind != EdgeKind::Contains);
-    let end = |other: &NodeId, kind, column: &Option<String>| {
-        let mut end = json!({"id": other, "kind": kind});
-        if let Some(column) = column {
-            end["column"] = json!(column);
-        }
-        end
-    };
-    let mut upstream = Vec::new();
-    let mut downstream = Vec::new();
-    for edge in edges {
-        // What is declared for a group holds for all its features.
-        if edge.to == id || (edge.to == own && edge.kind == EdgeKind::Declared) {
-            upstream.push(end(&edge.from, edge.kind, &edge.column));
-        }
-        if edge.from == id {
-            downstream.push(end(&edge.to, edge.kind, &edge.column));
-        }
-    }
+    let ends = snapshot.extensions().get_or_insert_with(|| Ends::of(snapshot));
+    let mut upstream = ends.upstream.get(&id).cloned().unwrap_or_default();
+    // What is declared for a group holds for all its features.
+    upstream.extend(ends.declared.get(&own).cloned().unwrap_or_default());
+    let downstream = ends.downstream.get(&id).cloned().unwrap_or_default();
     for (name, edges) in [("upstream", upstream), ("downstream", downstream)] {
         if !edges.is_empty() {
             answer.insert(name.to_owned(), Value::Array(edges));
         }
     }
     Ok(Value::Object(answer))
+}
+
+/// The other ends of every node's edges, as answers. Made once per snapshot.
+struct Ends {
+    upstream: HashMap<NodeId, Vec<Value>>,
+    declared: HashMap<NodeId, Vec<Value>>,
+    downstream: HashMap<NodeId, Vec<Value>>,
+}
+
+impl Ends {
+    fn of(snapshot: &Snapshot) -> Self {
+        let mut ends = Self {
+            upstream: HashMap::new(),
+            declared: HashMap::new(),
+            downstream: HashMap::new(),
+        };
+        for edge in snapshot.graph().edges() {
+            if edge.kind == EdgeKind::Contains {
+                continue;
+            }
+            let end = |other: &NodeId| {
+                let mut end = json!({"id": other, "kind": edge.kind});
+                if let Some(column) = &edge.column {
+                    end["column"] = json!(column);
+                }
+                end
+            };
+            let to = match edge.kind {
+                EdgeKind::Declared => &mut ends.declared,
+                _ => &mut ends.upstream,
+            };
+            to.entry(edge.to.clone()).or_default().push(end(&edge.from));
+            ends.downstream
+                .entry(edge.from.clone())
+                .or_default()
+                .push(end(&edge.to));
+        }
+        ends
+    }
 }
 
 /// A feature of any revision of its group.

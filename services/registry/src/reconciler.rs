@@ -2,10 +2,13 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use forebay_catalog::{Catalog, Group, Ready, Snapshot};
-use forebay_model::{Generation, GroupId, GroupSchema};
+use forebay_catalog::{Catalog, ChangeSet, Group, Ready, Snapshot};
+use forebay_model::{
+    Generation, GroupId, GroupName, GroupSchema,
+    definitions::{Definition, Stores, WayIn},
+};
 use forebay_storage::Provision;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 /// Longest time that one step for one group may take.
@@ -13,12 +16,56 @@ const STEP_DEADLINE: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// Groups that are worked on at once.
+const AT_ONCE: usize = 8;
+
 /// What holds rows.
 #[derive(Clone)]
 pub struct Provisioners {
     pub online: Arc<dyn Provision>,
     pub offline: Arc<dyn Provision>,
     pub row_log: Arc<dyn Provision>,
+}
+
+/// What a group's rows are kept in.
+struct Needs {
+    schema: Arc<GroupSchema>,
+    online: bool,
+    offline: bool,
+    row_log: bool,
+}
+
+impl Needs {
+    fn of(group: &Group) -> Self {
+        Self::new(&group.schema, group.stores, group.way_in)
+    }
+
+    fn new(schema: &Arc<GroupSchema>, stores: Stores, way_in: WayIn) -> Self {
+        Self {
+            schema: Arc::clone(schema),
+            online: stores.online,
+            offline: stores.offline,
+            row_log: forebay_catalog::uses_row_log(way_in, stores),
+        }
+    }
+}
+
+impl Provisioners {
+    async fn ensure(&self, needs: Needs) -> Result<(), String> {
+        // The log last: a row that is taken in must find its way on.
+        let wanted = [
+            (needs.online, &self.online),
+            (needs.offline, &self.offline),
+            (needs.row_log, &self.row_log),
+        ];
+        for (_, backend) in wanted.iter().filter(|(wanted, _)| *wanted) {
+            if let Err(reason) = step(&***backend, backend.ensure(&needs.schema)).await {
+                tracing::warn!(group = %needs.schema.name, reason, "a group is not ready yet");
+                return Err(reason);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Brings every backend to what the newest snapshot says, idempotently.
@@ -53,33 +100,59 @@ impl Reconciler {
                 }
             }
         }
-        for group in snapshot.groups().filter(|group| !group.is_ready()) {
-            done &= self.ensure(group).await;
+        let waiting = snapshot.groups().filter(|group| !group.is_ready());
+        let waiting = waiting.map(|group| (Arc::clone(group), Needs::of(group)));
+        for (group, outcome) in self.ensure_all(waiting.collect()).await {
+            done &= outcome.is_ok();
+            group.readiness.set(match outcome {
+                Ok(()) => Ready::Ready,
+                Err(reason) => Ready::Failed(reason),
+            });
         }
         done
     }
 
-    async fn ensure(&self, group: &Group) -> bool {
-        let Provisioners {
-            online,
-            offline,
-            row_log,
-        } = &self.provisioners;
-        // The log last: a row that is taken in must find its way on.
-        let wanted = [
-            (group.is_online(), online),
-            (group.has_history(), offline),
-            (group.uses_row_log(), row_log),
-        ];
-        for (_, backend) in wanted.iter().filter(|(wanted, _)| *wanted) {
-            if let Err(reason) = step(&***backend, backend.ensure(&group.schema)).await {
-                tracing::warn!(group = %group.name, reason, "a group is not ready yet");
-                group.readiness.set(Ready::Failed(reason));
-                return false;
+    /// Makes the tables of a change set's groups before anybody sees it, so that a group which only gets another feature answers
+    /// all the time. Those whose tables are there are returned; the others follow.
+    pub async fn prepare(&self, changes: &ChangeSet) -> HashSet<GroupName> {
+        let objects = changes.objects.iter().filter(|object| !object.deleted);
+        let wanted = objects.filter_map(|object| {
+            let state = object.record.group.as_ref()?;
+            match &*object.record.definition {
+                Definition::FeatureGroup(group) => {
+                    let schema = &state.schema;
+                    Some((group.name.clone(), Needs::new(schema, group.stores, group.way_in())))
+                }
+                _ => None,
+            }
+        });
+        let outcomes = self.ensure_all(wanted.collect()).await;
+        outcomes
+            .into_iter()
+            .filter(|(_, outcome)| outcome.is_ok())
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    /// Several groups at once, each with what came of it.
+    async fn ensure_all<T: Send + 'static>(&self, groups: Vec<(T, Needs)>) -> Vec<(T, Result<(), String>)> {
+        let mut waiting = groups.into_iter();
+        let mut running = JoinSet::new();
+        let mut outcomes = Vec::new();
+        loop {
+            while running.len() < AT_ONCE
+                && let Some((group, needs)) = waiting.next()
+            {
+                let provisioners = self.provisioners.clone();
+                running.spawn(async move { (group, provisioners.ensure(needs).await) });
+            }
+            match running.join_next().await {
+                Some(Ok(outcome)) => outcomes.push(outcome),
+                // The panic is in the log; the group stays as it is and is tried again.
+                Some(Err(error)) => tracing::error!(%error, "making a group's tables panicked"),
+                None => return outcomes,
             }
         }
-        group.readiness.set(Ready::Ready);
-        true
     }
 
     async fn purge(&self, schema: &Arc<GroupSchema>) -> bool {

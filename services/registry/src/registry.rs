@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use forebay_catalog::{Catalog, Snapshot};
+use forebay_catalog::{Catalog, Ready, Snapshot};
 use forebay_model::change::Action;
 use forebay_storage::Head;
 use tokio::sync::Mutex;
@@ -94,8 +94,8 @@ impl Registry {
         let changing = self.changing.lock().await;
         let (proposal, registry_revision) = self.publish(request, seen).await?;
         drop(changing);
-        if !proposal.objects.is_empty() {
-            // What is not there in time follows; until then its groups answer 503.
+        if proposal.objects.iter().any(|object| object.deleted) {
+            // Data that is to go is gone with the answer, if its stores can do it in time.
             let _ = tokio::time::timeout(PATIENCE, self.reconciler.pass()).await;
         }
         let snapshot = self.catalog().current();
@@ -126,7 +126,14 @@ impl Registry {
             let now = self.deps.clock.now();
             let outcome = publication::publish(&*self.deps.store, &head, &proposal, Uuid::new_v4(), now).await?;
             if let Outcome::Done(changes) = outcome {
-                if let Err(gap) = self.catalog().publish(&changes) {
+                // What is not there in time follows; until then its groups answer 503.
+                let prepared = tokio::time::timeout(PATIENCE, self.reconciler.prepare(&changes)).await;
+                let prepared = prepared.unwrap_or_default();
+                let published = self.catalog().publish_with(&changes, |snapshot| {
+                    let groups = snapshot.groups().filter(|group| prepared.contains(&group.name));
+                    groups.for_each(|group| group.readiness.set(Ready::Ready));
+                });
+                if let Err(gap) = published {
                     tracing::debug!(%gap, "the catalog is read anew");
                     self.refresh().await?;
                 }

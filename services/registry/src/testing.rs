@@ -143,6 +143,18 @@ impl SourceTables for MemorySources {
             ("condominium_fee", ArrowType::Float64),
             ("rent_price", ArrowType::Float64),
             ("sale_price", ArrowType::Float64),
+            ("neighborhood", ArrowType::Utf8),
+            ("zoning", ArrowType::Utf8),
+            ("building", ArrowType::Utf8),
+            ("year_built", ArrowType::Int32),
+            ("lot_area", ArrowType::Int32),
+            ("living_area", ArrowType::Int32),
+            ("bedrooms", ArrowType::Int32),
+            ("bathrooms", ArrowType::Float64),
+            ("garage_cars", ArrowType::Int32),
+            ("central_air", ArrowType::Boolean),
+            ("longitude", ArrowType::Float64),
+            ("latitude", ArrowType::Float64),
         ];
         let fields: Vec<Field> = fields.into_iter().map(|(name, t)| Field::new(name, t, true)).collect();
         Ok(SourceTable {
@@ -244,3 +256,6 @@ pub async fn body(response: Response, status: u16) -> Value {
 
 /// The contract's own example.
 pub const CONTRACT: &str = include_str!("../../../shared/model/src/definitions/contract.yaml");
+
+/// The example that is shipped; its `listings` has the columns of [`MemorySources`].
+pub const EXAMPLE: &str = include_str!("../../../examples/real-estate/features.yaml");

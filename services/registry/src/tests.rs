@@ -3,7 +3,7 @@
 use forebay_api::definitions as api;
 use serde_json::{Value, json};
 
-use crate::testing::{CONTRACT, Failure, Running, answer, body};
+use crate::testing::{CONTRACT, EXAMPLE, Failure, Running, answer, body};
 
 const HOUSE: &str = "
 kind: Domain
@@ -793,4 +793,67 @@ async fn changes_and_info_tell_what_happened() {
     );
     assert_eq!(info["limits"]["rows_per_request"], 10_000);
     assert_eq!(info["limits"]["encoded_key_bytes"], 1024);
+}
+
+#[tokio::test]
+async fn the_shipped_example_has_levels_a_diamond_and_lineage_by_column() {
+    let running = Running::start().await;
+    let applied = running.applied(EXAMPLE).await;
+    assert_eq!(applied.get("pending"), None);
+    let graph = running.read("/v1/graph").await;
+    assert_eq!(
+        graph["levels"],
+        json!([
+            [
+                "product.attributes",
+                "product.value",
+                "visitor.click",
+                "visitor.profile",
+                "visitor.session"
+            ],
+            ["product.interest", "product.unit_price", "product.yield"],
+            ["market.price", "product.heat"],
+            ["product.position"],
+            ["product.bargain"],
+        ])
+    );
+    let upstream = async |feature: &str| -> Vec<String> {
+        let feature: api::Feature =
+            serde_json::from_value(running.read(&format!("/v1/features/{feature}")).await).expect("a feature");
+        let ends = feature.upstream.into_iter();
+        let shown = ends.map(|end| {
+            format!(
+                "{} {}{}",
+                end.kind,
+                end.id,
+                end.column.map(|c| format!(".{c}")).unwrap_or_default()
+            )
+        });
+        shown.collect()
+    };
+    // Through a CTE, a window and an aggregate: the action decides what counts, the time decides the window.
+    assert_eq!(
+        upstream("product.interest.views_7d").await,
+        [
+            "influence visitor.click.event_time",
+            "influence visitor.click.product_id",
+            "influence visitor.click.action",
+        ]
+    );
+    assert_eq!(
+        upstream("product.bargain.score").await,
+        [
+            "value product.position.price_to_market",
+            "value product.yield.net_yield"
+        ]
+    );
+    let position = upstream("product.position.price_to_market").await;
+    for edge in [
+        "value product.unit_price.price_per_area",
+        "value market.price.median_price_per_area",
+        "influence product.attributes.neighborhood",
+        "influence market.price.neighborhood",
+    ] {
+        assert!(position.contains(&edge.to_owned()), "{position:?}");
+    }
 }

@@ -70,6 +70,14 @@ impl Catalog {
     /// # Errors
     /// [`Gap::Missing`] when revisions between are missing; nothing changes then.
     pub fn publish(&self, changes: &ChangeSet) -> Result<Arc<Snapshot>, Gap> {
+        self.publish_with(changes, |_| {})
+    }
+
+    /// The same, with a look at the snapshot before anybody else sees it: groups whose tables are there are told ready.
+    ///
+    /// # Errors
+    /// As [`Catalog::publish`].
+    pub fn publish_with(&self, changes: &ChangeSet, prepare: impl FnOnce(&Snapshot)) -> Result<Arc<Snapshot>, Gap> {
         let _writing = self.writing.lock();
         let current = self.current.load_full();
         if changes.revision <= current.revision() {
@@ -83,6 +91,7 @@ impl Catalog {
             });
         }
         let next = Arc::new(current.apply(changes)?);
+        prepare(&next);
         self.swap(&next);
         Ok(next)
     }

@@ -106,15 +106,21 @@ impl Group {
     /// batch group without one sends its rows through the log too.
     #[must_use]
     pub fn uses_row_log(&self) -> bool {
-        match self.way_in {
-            WayIn::Rows | WayIn::Streaming => true,
-            WayIn::Batch | WayIn::Commits => !self.stores.offline,
-        }
+        uses_row_log(self.way_in, self.stores)
     }
 
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.readiness.is_ready()
+    }
+}
+
+/// Whether rows of such a group come in through the row log.
+#[must_use]
+pub fn uses_row_log(way_in: WayIn, stores: Stores) -> bool {
+    match way_in {
+        WayIn::Rows | WayIn::Streaming => true,
+        WayIn::Batch | WayIn::Commits => !stores.offline,
     }
 }
 

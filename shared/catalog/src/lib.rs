@@ -17,7 +17,7 @@ pub use catalog::{Catalog, Gap, NotYet};
 pub use change_set::{ChangeSet, GroupState, Object, Record, RecordError};
 pub use error::LookupError;
 pub use extensions::Extensions;
-pub use group::{Group, GroupFeature};
+pub use group::{Group, GroupFeature, uses_row_log};
 pub use readiness::{Readiness, Ready};
 pub use sample::SampleError;
 pub use snapshot::{Entry, Snapshot};

@@ -7,7 +7,7 @@ use forebay_api::info::Info;
 use forebay_model::{definitions, limits};
 use forebay_server::Json;
 
-use crate::{bundle::MAX_OBJECTS, registry::Registry};
+use crate::{bundle::MAX_OBJECTS, proposal::MAX_GROUPS, registry::Registry};
 
 /// The installation: its version, its environment and its limits.
 #[utoipa::path(get, path = "/v1/info", operation_id = "info", responses((status = 200, body = Info)))]
@@ -27,6 +27,7 @@ fn own_limits() -> BTreeMap<String, u64> {
     let limits = [
         ("bundle_objects", MAX_OBJECTS),
         ("bundle_bytes", crate::MAX_BUNDLE_BYTES),
+        ("groups", MAX_GROUPS),
         ("name_characters", limits::NAME_LENGTH),
         ("group_name_characters", limits::GROUP_NAME_LENGTH),
         ("encoded_key_bytes", limits::ENCODED_KEY_LENGTH),

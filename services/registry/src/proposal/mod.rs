@@ -22,6 +22,9 @@ use forebay_storage::SourceTables;
 
 use crate::refusal::Refusal;
 
+/// Feature groups in one installation.
+pub const MAX_GROUPS: usize = 10_000;
+
 /// What is asked for.
 #[derive(Debug)]
 pub enum Request {
@@ -70,6 +73,10 @@ pub async fn propose(
     let later = not_supported(&after, &named);
     if !later.is_empty() {
         return Err(refuse(later));
+    }
+    if let Some(first) = changed_groups_over(before, &after) {
+        let detail = format!("more than {MAX_GROUPS} feature groups; delete some first");
+        return Err(refuse(vec![Problem::of(first, "", "over_limit", detail)]));
     }
     let breaks = change::breaks(before, snapshot.graph(), &after);
     let broken = broken_objects(&breaks);
@@ -131,6 +138,14 @@ pub async fn propose(
         objects,
         next_group_id,
     })
+}
+
+/// A new group, if there are too many with it.
+fn changed_groups_over(before: &DefinitionSet, after: &DefinitionSet) -> Option<ObjectId> {
+    let mut new = after.groups().filter(|group| before.group(&group.name).is_none());
+    let over = after.groups().count() > MAX_GROUPS;
+    let first = new.next().filter(|_| over)?;
+    Some(ObjectId::new(Kind::FeatureGroup, first.name.to_string()))
 }
 
 /// The definitions as the request wants them, and the objects that it names.

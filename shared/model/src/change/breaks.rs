@@ -1,12 +1,12 @@
 //! Changes that take away what something reads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
 use crate::{
     definitions::{Definition, DefinitionSet, FeatureGroup, Kind, ObjectId},
-    graph::{Graph, NodeId},
+    graph::{Edge, EdgeKind, Graph, NodeId},
 };
 
 /// `object` changes so that `reader`, which stays as it is, cannot read it any longer.
@@ -32,6 +32,7 @@ pub enum BreakReason {
 #[must_use]
 pub fn breaks(before: &DefinitionSet, graph: &Graph, after: &DefinitionSet) -> Vec<Break> {
     let mut found = BTreeSet::new();
+    let edges = &graph.edges_from();
     for (id, old) in before.iter() {
         let new = after.get(id);
         if new == Some(old) {
@@ -40,14 +41,14 @@ pub fn breaks(before: &DefinitionSet, graph: &Graph, after: &DefinitionSet) -> V
         match (&**old, new.map(AsRef::as_ref)) {
             (Definition::Source(source), None) => {
                 let node = NodeId::Source(source.name.clone());
-                readers(&mut found, before, graph, after, &node, BreakReason::Removed);
+                readers(&mut found, before, edges, after, &node, BreakReason::Removed);
             }
             (Definition::FeatureGroup(group), new) => {
                 let new = match new {
                     Some(Definition::FeatureGroup(new)) => Some(new),
                     _ => None,
                 };
-                group_breaks(&mut found, before, graph, after, group, new);
+                group_breaks(&mut found, before, edges, after, group, new);
             }
             (Definition::Entity(entity), new) => {
                 let why = match new {
@@ -81,25 +82,27 @@ pub fn breaks(before: &DefinitionSet, graph: &Graph, after: &DefinitionSet) -> V
     found.into_iter().collect()
 }
 
+type Edges<'a> = HashMap<&'a NodeId, Vec<&'a Edge>>;
+
 fn group_breaks(
     found: &mut BTreeSet<Break>,
     before: &DefinitionSet,
-    graph: &Graph,
+    edges: &Edges<'_>,
     after: &DefinitionSet,
     old: &FeatureGroup,
     new: Option<&FeatureGroup>,
 ) {
     let group = NodeId::Group(old.name.clone());
     if new.is_none() {
-        readers(found, before, graph, after, &group, BreakReason::Removed);
+        readers(found, before, edges, after, &group, BreakReason::Removed);
     }
     let keys_before = before.group_keys(old).ok();
     let keys_after = new.and_then(|new| after.group_keys(new).ok());
     if new.is_some() && keys_before != keys_after {
-        readers(found, before, graph, after, &group, BreakReason::KeysChanged);
+        readers(found, before, edges, after, &group, BreakReason::KeysChanged);
     }
     if old.has_history() && new.is_some_and(|new| !new.has_history()) {
-        readers(found, before, graph, after, &group, BreakReason::HistoryRemoved);
+        readers(found, before, edges, after, &group, BreakReason::HistoryRemoved);
     }
     for feature in &old.features {
         let why = match new.and_then(|new| new.feature(feature.name.as_str())) {
@@ -108,7 +111,7 @@ fn group_breaks(
             Some(_) => continue,
         };
         let node = NodeId::Feature(old.name.feature(feature.name.clone()));
-        readers(found, before, graph, after, &node, why);
+        readers(found, before, edges, after, &node, why);
     }
 }
 
@@ -116,12 +119,18 @@ fn group_breaks(
 fn readers(
     found: &mut BTreeSet<Break>,
     before: &DefinitionSet,
-    graph: &Graph,
+    edges: &Edges<'_>,
     after: &DefinitionSet,
     node: &NodeId,
     why: BreakReason,
 ) {
-    for reader in graph.direct_readers(node) {
+    // A group's own features are no readers of it.
+    let direct = edges
+        .get(node)
+        .into_iter()
+        .flatten()
+        .filter(|edge| edge.kind != EdgeKind::Contains);
+    for reader in direct.map(|edge| &edge.to) {
         let (kind, object) = match reader {
             NodeId::Feature(feature) => (Kind::FeatureGroup, feature.group().to_string()),
             NodeId::Group(group) => (Kind::FeatureGroup, group.to_string()),

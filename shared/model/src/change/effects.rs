@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     GroupName, Name,
-    definitions::{Definition, DefinitionSet, Dependency, FeatureGroup, WayIn},
+    definitions::{Definition, DefinitionSet, Dependency, FeatureGroup, Source, WayIn},
     graph::{Graph, NodeId},
 };
 
@@ -31,34 +31,32 @@ pub enum AffectReason {
 /// The features and views downstream of groups and sources that change in what they say. `graph` is that of `after`.
 #[must_use]
 pub fn affects(before: &DefinitionSet, after: &DefinitionSet, graph: &Graph) -> Vec<Affect> {
-    let mut found = BTreeSet::new();
-    let mut mark = |from: &NodeId, own: Option<&GroupName>, why| {
-        for reader in graph.downstream(from) {
-            let name = match &reader {
-                NodeId::Feature(feature) if Some(feature.group()) != own => feature.to_string(),
-                NodeId::View(view) => view.to_string(),
-                _ => continue,
-            };
-            found.insert(Affect { reader: name, why });
-        }
-    };
+    let mut origins: BTreeMap<AffectReason, BTreeSet<NodeId>> = BTreeMap::new();
     for (id, old) in before.iter() {
         match (&**old, after.get(id).map(AsRef::as_ref)) {
             (Definition::Source(old), Some(Definition::Source(new))) => {
-                let reads = |s: &crate::definitions::Source| (s.delta.clone(), s.kafka.clone(), s.event_time.clone());
+                let reads = |s: &Source| (s.delta.clone(), s.kafka.clone(), s.event_time.clone());
                 if reads(old) != reads(new) {
                     let node = NodeId::Source(old.name.clone());
-                    mark(&node, None, AffectReason::SourceChanged);
+                    origins.entry(AffectReason::SourceChanged).or_default().insert(node);
                 }
             }
             (Definition::FeatureGroup(old), Some(Definition::FeatureGroup(new))) => {
-                let node = NodeId::Group(old.name.clone());
                 for why in group_reasons(old, new) {
-                    mark(&node, Some(&old.name), why);
+                    let nodes = origins.entry(why).or_default();
+                    nodes.insert(NodeId::Group(old.name.clone()));
                 }
             }
             _ => {}
         }
+    }
+    let mut found = BTreeSet::new();
+    for (why, origins) in origins {
+        let readers = graph.affected(origins);
+        found.extend(readers.into_iter().map(|reader| Affect {
+            reader: reader.name(),
+            why,
+        }));
     }
     found.into_iter().collect()
 }

@@ -33,6 +33,9 @@ impl DefinitionSet {
     }
 }
 
+/// So many problems say what was meant; comparing every wrong name with every right one costs more than it helps.
+const WITH_NEAREST: usize = 100;
+
 struct Check<'a, 'p> {
     set: &'a DefinitionSet,
     id: &'a ObjectId,
@@ -53,6 +56,9 @@ impl<'a> Check<'a, '_> {
             Kind::FeatureView => ("unknown_view", "feature view"),
         };
         let detail = format!("no {word} is called `{name}`");
+        if self.problems.len() >= WITH_NEAREST {
+            return self.report(pointer, code, detail);
+        }
         self.problems
             .push(Problem::of(self.id.clone(), pointer, code, detail).near(name, self.set.names(kind)));
     }

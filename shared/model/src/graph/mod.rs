@@ -32,6 +32,8 @@ pub struct Graph {
     reads: BTreeMap<GroupName, BTreeSet<Dependency>>,
     #[serde(skip)]
     readers: BTreeMap<GroupName, BTreeSet<GroupName>>,
+    #[serde(skip)]
+    level_of: BTreeMap<GroupName, usize>,
 }
 
 impl Graph {
@@ -53,10 +55,10 @@ impl Graph {
             })
             .collect::<BTreeMap<_, _>>();
         let levels = levels::levels(&dependencies)?;
-        let level_of: BTreeMap<&GroupName, usize> = levels
+        let level_of: BTreeMap<GroupName, usize> = levels
             .iter()
             .enumerate()
-            .flat_map(|(level, groups)| groups.iter().map(move |group| (group, level)))
+            .flat_map(|(level, groups)| groups.iter().map(move |group| (group.clone(), level)))
             .collect();
         let nodes = node::nodes(set, &level_of);
         let edges = lineage::edges(set, lineages, &reads);
@@ -72,6 +74,7 @@ impl Graph {
             levels,
             reads,
             readers,
+            level_of,
         })
     }
 
@@ -93,7 +96,7 @@ impl Graph {
     /// The level of a group; 0 reads no group.
     #[must_use]
     pub fn level(&self, group: &GroupName) -> Option<usize> {
-        self.levels.iter().position(|level| level.contains(group))
+        self.level_of.get(group).copied()
     }
 
     /// The sources and groups that a group reads directly.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Graph, NodeId, NodeKind};
+use super::{Edge, EdgeKind, Graph, NodeId};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,33 +61,58 @@ impl Graph {
             levels,
             reads: reads.map(|(k, v)| (k.clone(), v.clone())).collect(),
             readers: readers.map(|(k, v)| (k.clone(), v.clone())).collect(),
+            level_of: self.level_of.clone(),
         }
     }
 
-    /// Everything that depends on a node, directly or through others, itself not included.
+    /// The features and views whose values depend on those of `groups` and `sources`. Features of `groups` are among them only
+    /// where they depend on others of them.
     #[must_use]
-    pub fn downstream(&self, center: &NodeId) -> BTreeSet<NodeId> {
-        let mut kept = BTreeSet::from([center.clone()]);
-        self.reach(center, &mut kept, |edge| (&edge.from, &edge.to));
-        kept.remove(center);
-        kept
+    pub fn affected(&self, origins: impl IntoIterator<Item = NodeId>) -> BTreeSet<&NodeId> {
+        let edges = self.edges_from();
+        let mut open: Vec<(NodeId, bool)> = origins.into_iter().map(|id| (id, false)).collect();
+        let mut seen: BTreeSet<(NodeId, bool)> = open.iter().cloned().collect();
+        let mut found = BTreeSet::new();
+        while let Some((id, affected)) = open.pop() {
+            for edge in edges.get(&id).into_iter().flatten() {
+                // A group that changes itself is no reader of its own; one that reads a changed one is, with all it has.
+                let affected = affected || edge.kind != EdgeKind::Contains;
+                if affected && matches!(edge.to, NodeId::Feature(_) | NodeId::View(_)) {
+                    found.insert(&edge.to);
+                }
+                if seen.insert((edge.to.clone(), affected)) {
+                    open.push((edge.to.clone(), affected));
+                }
+            }
+        }
+        found
     }
 
-    /// The features, groups and views that read a node directly; for a group, those that read its keys or rows.
-    pub fn direct_readers<'a>(&'a self, id: &'a NodeId) -> impl Iterator<Item = &'a NodeId> {
-        self.edges
-            .iter()
-            .filter(move |edge| {
-                &edge.from == id && !(id.kind() == NodeKind::Group && edge.kind == super::EdgeKind::Contains)
-            })
-            .map(|edge| &edge.to)
+    /// The edges by the node that they come from.
+    #[must_use]
+    pub fn edges_from(&self) -> HashMap<&NodeId, Vec<&Edge>> {
+        let mut edges: HashMap<&NodeId, Vec<&Edge>> = HashMap::new();
+        for edge in &self.edges {
+            edges.entry(&edge.from).or_default().push(edge);
+        }
+        edges
+    }
+
+    /// The edges by the node that they lead to.
+    #[must_use]
+    pub fn edges_to(&self) -> HashMap<&NodeId, Vec<&Edge>> {
+        let mut edges: HashMap<&NodeId, Vec<&Edge>> = HashMap::new();
+        for edge in &self.edges {
+            edges.entry(&edge.to).or_default().push(edge);
+        }
+        edges
     }
 
     fn reach<'a>(
         &'a self,
         center: &NodeId,
         kept: &mut BTreeSet<NodeId>,
-        step: impl Fn(&'a super::Edge) -> (&'a NodeId, &'a NodeId),
+        step: impl Fn(&'a Edge) -> (&'a NodeId, &'a NodeId),
     ) {
         let mut next: HashMap<&NodeId, Vec<&NodeId>> = HashMap::new();
         for edge in &self.edges {

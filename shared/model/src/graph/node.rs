@@ -109,7 +109,7 @@ pub enum EdgeKind {
 }
 
 /// Every node of a set, by id.
-pub(super) fn nodes(set: &DefinitionSet, levels: &BTreeMap<&GroupName, usize>) -> Vec<Node> {
+pub(super) fn nodes(set: &DefinitionSet, levels: &BTreeMap<GroupName, usize>) -> Vec<Node> {
     let mut nodes = Vec::new();
     let mut push = |id: NodeId, domain: &Name, level| {
         nodes.push(Node {
