@@ -2,6 +2,8 @@
 //!
 //! Rows online and small state are in LMDB, which was chosen by measuring (docs/benchmarks.md, "Embedded store"); the row log is files of its own.
 
+#[cfg(test)]
+mod conformance;
 mod directory;
 mod failure;
 mod group_commit;
