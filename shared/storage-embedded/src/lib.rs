@@ -4,6 +4,8 @@
 
 #[cfg(test)]
 mod conformance;
+#[cfg(test)]
+mod crash;
 mod directory;
 mod failure;
 mod group_commit;

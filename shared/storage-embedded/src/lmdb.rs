@@ -1,6 +1,6 @@
 //! LMDB as both stores use it: one environment per folder, opened once, and its errors as errors of a store.
 
-use std::path::Path;
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use forebay_storage::{Result, StorageError};
 use heed::{Env, EnvOpenOptions, MdbError};
@@ -22,6 +22,27 @@ pub(crate) fn open(what: &'static str, folder: &Path, map_bytes: usize, database
     let mut options = EnvOpenOptions::new();
     options.map_size(map_bytes).max_dbs(databases).max_readers(READERS);
     unsafe { options.open(folder) }.map_err(|error| failed(what, error))
+}
+
+/// An error of a commit. LMDB says of a disk that became full in the middle of a write only that it failed; then one more page is tried after the end of
+/// the file, where LMDB does not mind it, to learn why.
+pub(crate) fn commit_failed(what: &'static str, env: &Env, error: heed::Error) -> StorageError {
+    /// `EIO`
+    const FAILED: i32 = 5;
+    if !matches!(&error, heed::Error::Io(error) if error.raw_os_error() == Some(FAILED)) {
+        return failed(what, error);
+    }
+    match append_page(&env.path().join("data.mdb")) {
+        Ok(()) => failed(what, error),
+        Err(reason) => failure::io(what, reason),
+    }
+}
+
+fn append_page(file: &Path) -> io::Result<()> {
+    let file = File::options().write(true).open(file)?;
+    let end = file.metadata()?.len();
+    file.write_all_at(&[0; 4096], end)?;
+    file.sync_data()
 }
 
 /// An error of LMDB: a full disk and a full map are [`StorageError::NoSpace`], damage is [`StorageError::Corrupt`].

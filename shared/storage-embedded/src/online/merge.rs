@@ -197,7 +197,9 @@ impl Shared {
                         .map_err(failed)?;
                 }
             }
-            write.commit().map_err(failed)?;
+            write
+                .commit()
+                .map_err(|error| lmdb::commit_failed(WHAT, &self.table.env, error))?;
             if is_last {
                 return Ok(());
             }

@@ -249,3 +249,73 @@ fn logged(block: Vec<u8>, rows: Vec<RowAt>) -> Vec<LoggedRow> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use forebay_storage::{
+        BatchId, LogRow,
+        conformance::{rows::PlainRow, schemas},
+    };
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A segment with so many appends of one row each, and where each of them ends.
+    fn segment(folder: &Path, appends: u64) -> (Segment, Vec<u64>) {
+        let segment = Segment::open(folder, 0).expect("a file");
+        let mut ends = Vec::new();
+        for offset in 0..appends {
+            let packed = PlainRow::price(offset as i64, 1, 0, 1.0).packed(&schemas::prices(0));
+            let row = LogRow {
+                key: packed.key,
+                row: Bytes::from(packed.row.to_vec()),
+            };
+            let mut entries = entry::encode(BatchId(Uuid::nil()), &[row]).expect("small");
+            let at = segment.durable();
+            segment
+                .append(entries[0].place(offset, at), &[(offset, at)])
+                .expect("appended");
+            ends.push(segment.durable());
+        }
+        (segment, ends)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn a_torn_end_is_cut_off_and_nothing_else(cut in any::<prop::sample::Index>(), garbage in prop::collection::vec(any::<u8>(), 0..200)) {
+            let folder = tempfile::tempdir().expect("a folder");
+            let (written, ends) = segment(folder.path(), 5);
+            let length = cut.index(written.durable() as usize + 1) as u64;
+            written.file.set_len(length).expect("cut");
+            written.file.write_all_at(&garbage, length).expect("garbage");
+            let opened = Segment::open(folder.path(), 0).expect("a file");
+            let recovered = opened.recover().expect("it is a torn end");
+            let whole = ends.iter().filter(|end| **end <= length).count() as u64;
+            prop_assert_eq!(recovered.next, whole);
+            prop_assert_eq!(opened.read(Generation(0), 0, usize::MAX).expect("whole").len() as u64, whole);
+            let again = Segment::open(folder.path(), 0).expect("a file").recover().expect("whole");
+            prop_assert_eq!(again, Recovered { next: whole, torn: 0 });
+        }
+    }
+
+    #[test]
+    fn damage_below_acknowledged_rows_is_an_error() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (written, ends) = segment(folder.path(), 5);
+        written.file.write_all_at(b"?", ends[1] + 40).expect("damage");
+        let error = written
+            .recover()
+            .expect_err("rows after it were acknowledged")
+            .to_string();
+        assert!(error.contains("were acknowledged after it"), "{error}");
+        assert!(
+            written.read(Generation(0), 2, 1).is_err(),
+            "a reader does not take it for a row either"
+        );
+        assert_eq!(written.read(Generation(0), 0, 1).expect("the rows before it").len(), 1);
+    }
+}

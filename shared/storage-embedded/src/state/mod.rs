@@ -131,7 +131,7 @@ fn commit(env: &Env, writes: Vec<Write>) {
         }
         transaction.commit()
     });
-    let committed = committed.map_err(failed);
+    let committed = committed.map_err(|error| lmdb::commit_failed(WHAT, env, error));
     for answer in answers {
         answer(committed.clone());
     }
