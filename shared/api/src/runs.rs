@@ -91,6 +91,15 @@ pub struct RunTask {
     /// Rows written; those equal to the winning ones are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows_written: Option<u64>,
+    /// Rows left out because their event time has not come yet; a run after it takes them in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rows_ahead: u64,
+    /// Rows left out because a check refuses them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rows_rejected: u64,
+    /// What checks complained about, also those that only warn or make null.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// The versions of the Delta tables that were read, by source or group.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub versions_read: std::collections::BTreeMap<String, u64>,
@@ -100,6 +109,11 @@ pub struct RunTask {
     /// Why it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl RunState {
