@@ -168,6 +168,16 @@ mod tests {
             let problem = read(media_type, text).expect_err("a problem");
             assert_eq!(problem.status, status, "{media_type} {text:?}: {problem:?}");
         }
+        let laughs = (1..30).fold("a0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned(), |text, n| {
+            let of = format!("*a{}", n - 1);
+            text + &format!("a{n}: &a{n} [{}]\n", [of.as_str(); 9].join(", "))
+        });
+        assert_eq!(
+            read("application/yaml", laughs.as_bytes())
+                .expect_err("too much")
+                .status,
+            400
+        );
         let deep = format!("a: {}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(
             read("application/yaml", deep.as_bytes()).expect_err("too deep").status,

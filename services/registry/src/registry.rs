@@ -157,6 +157,8 @@ impl Registry {
                 () = tokio::time::sleep(RETRY) => {}
             }
         }
+        // Ready means that groups answer; one whose tables cannot be made holds up no other for longer than this.
+        let _ = tokio::time::timeout(PATIENCE, self.reconciler.pass()).await;
         self.deps.loaded.store(true, std::sync::atomic::Ordering::Release);
         self.reconciler.run(stop).await;
     }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use forebay_catalog::Catalog;
 use forebay_model::{GroupSchema, ManualClock, Timestamp, definitions::ObjectId};
 use forebay_server::TestServer;
+use forebay_storage::conformance::{Installation, registry_store};
 use forebay_storage::{
     Changes, Head, ManifestEntry, Provision, Published, RegistryStore, SourceError, SourceTable, SourceTables,
     StorageError, StoredObject, TableVersion,
@@ -83,6 +84,21 @@ impl RegistryStore for MemoryStore {
         let later = log.iter().filter(|head| head.registry_revision > after);
         Ok(later.take(limit).cloned().collect())
     }
+}
+
+/// It outlives its handles, as a server does.
+struct Server(Arc<MemoryStore>);
+
+#[async_trait]
+impl Installation<dyn RegistryStore> for Server {
+    async fn open(&self) -> Arc<dyn RegistryStore> {
+        self.0.clone()
+    }
+}
+
+#[tokio::test]
+async fn the_memory_store_is_a_registry_store() {
+    registry_store(async || Server(Arc::default())).await;
 }
 
 /// Counts what it is asked for, and fails as often as it is told to.

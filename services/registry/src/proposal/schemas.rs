@@ -52,12 +52,13 @@ fn state(
         _ => None,
     });
     match before {
-        // Its rows were removed on purpose: it begins anew, beside what may not be removed yet.
+        // Its rows were removed on purpose: it begins anew. Some stores purge by the group's number and some by its generation, and
+        // may still have to, so both are others.
         Some((_, old)) if old.purged.contains(&old.schema) => Ok(GroupState {
             schema: Arc::new(GroupSchema {
-                generation: Generation(old.schema.generation.0 + 1),
+                generation: Generation(old.schema.generation.0.saturating_add(1)),
                 layout: LayoutNumber(0),
-                ..evolve_schema(None, old.schema.id, group, &keys).map_err(refuse)?
+                ..evolve_schema(None, new_id(next_id), group, &keys).map_err(refuse)?
             }),
             lineage,
             shortest_ttl: group.ttl,
@@ -73,18 +74,20 @@ fn state(
             shortest_ttl: shortest_ttl(definition, old.shortest_ttl, group).map_err(refuse)?,
             purged: old.purged.clone(),
         }),
-        None => {
-            // 0 is no group's number, so that a zeroed field never names one.
-            let id = GroupId((*next_id).max(1));
-            *next_id = id.0 + 1;
-            Ok(GroupState {
-                schema: Arc::new(evolve_schema(None, id, group, &keys).map_err(refuse)?),
-                lineage,
-                shortest_ttl: group.ttl,
-                purged: Vec::new(),
-            })
-        }
+        None => Ok(GroupState {
+            schema: Arc::new(evolve_schema(None, new_id(next_id), group, &keys).map_err(refuse)?),
+            lineage,
+            shortest_ttl: group.ttl,
+            purged: Vec::new(),
+        }),
     }
+}
+
+/// 0 is no group's number, so that a zeroed field never names one.
+fn new_id(next: &mut u32) -> GroupId {
+    let id = GroupId((*next).max(1));
+    *next = id.0 + 1;
+    id
 }
 
 fn same_or(before: &Arc<GroupSchema>, now: GroupSchema) -> Arc<GroupSchema> {
