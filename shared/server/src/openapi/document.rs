@@ -38,7 +38,16 @@ pub fn document(name: &str, about: &str, routes: OpenApi) -> Value {
         operation["tags"] = json!([name]);
         problems::complete(path, method, operation);
     });
+    drop_unused_responses(&mut document);
     document
+}
+
+/// Leaves only those of the shared responses that an operation refers to.
+fn drop_unused_responses(document: &mut Value) {
+    let paths = document["paths"].to_string();
+    if let Some(responses) = document["components"]["responses"].as_object_mut() {
+        responses.retain(|name, _| paths.contains(&format!("\"#/components/responses/{name}\"")));
+    }
 }
 
 /// The operations that have no query parameters.

@@ -64,6 +64,10 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Value) {
         return;
     };
     for (status, response) in responses.iter_mut() {
+        // OpenAPI requires one; utoipa leaves it out where an answer is plain success.
+        if response.get("$ref").is_none() && response["description"].as_str().is_none_or(str::is_empty) {
+            response["description"] = json!("Done");
+        }
         if status.starts_with(['4', '5']) && response.get("content").is_none() && response.get("$ref").is_none() {
             response["content"] = content();
         }
