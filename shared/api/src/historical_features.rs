@@ -130,6 +130,13 @@ pub struct HistoricalMetadata {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view_revision: Option<u64>,
     pub rows: u64,
+    /// Features whose values are today's, whatever the time asked for.
+    #[serde(default)]
+    pub not_point_in_time: Vec<String>,
+    /// Groups that have not settled to `known_at` yet, with the time they have: rows taken in between may still be missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = BTreeMap<String, String>))]
+    pub not_settled: BTreeMap<String, Timestamp>,
     /// The versions of the groups' Delta tables.
     #[serde(default)]
     pub table_versions: BTreeMap<String, u64>,
