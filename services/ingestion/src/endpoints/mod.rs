@@ -1,6 +1,8 @@
 mod group;
 mod receipts;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use utoipa_axum::{router::OpenApiRouter, routes};
 
