@@ -240,7 +240,7 @@ async fn an_inline_spine_is_answered_in_its_order() {
         })
         .collect();
     let expected = [
-        ("product_id", "int64", json!([2, 1, 1, null, 3])),
+        // `json!` sorts keys.
         (
             "event_time",
             "timestamp",
@@ -253,6 +253,7 @@ async fn an_inline_spine_is_answered_in_its_order() {
             ]),
         ),
         ("label", "int64", json!([0, 1, 0, null, 1])),
+        ("product_id", "int64", json!([2, 1, 1, null, 3])),
         (
             "product.value.sale_price",
             "float64",
@@ -404,7 +405,8 @@ async fn answers_come_as_arrow_parquet_and_csv() {
     let metadata: Value = serde_json::from_str(&reader.schema().metadata()["forebay"]).expect("metadata");
     assert_eq!(metadata["registry_revision"], 1);
     let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().expect("batches");
-    assert_eq!(batches[0].column(3).as_primitive::<Float64Type>().value(0), 110.0);
+    let price = batches[0].column_by_name("product.value.sale_price").expect("a column");
+    assert_eq!(price.as_primitive::<Float64Type>().value(0), 110.0);
 
     let parquet = fixture.send("application/vnd.apache.parquet", &body).await;
     let bytes: Bytes = parquet.bytes().await.expect("a body");
@@ -415,7 +417,16 @@ async fn answers_come_as_arrow_parquet_and_csv() {
     let rows: usize = reader.map(|batch| batch.expect("a batch").num_rows()).sum();
     assert_eq!(rows, 2);
 
-    let csv = fixture.send("text/csv", &body).await.text().await.expect("text");
+    let in_order = r#"{"features": ["product.value.sale_price", "visitor.profile.city"], "spine": {"columns": {
+        "product_id": [1, 2], "visitor_id": ["v1", ""], "event_time": ["2026-01-03T00:00:00Z", "2026-01-03T00:00:00Z"]}}}"#;
+    let csv = fixture.http.post(fixture.server.url("/v1/historical-features"));
+    let csv = csv
+        .header(header::ACCEPT, "text/csv")
+        .body(in_order)
+        .send()
+        .await
+        .expect("an answer");
+    let csv = csv.text().await.expect("text");
     assert_eq!(
         csv,
         "product_id,visitor_id,event_time,product.value.sale_price,visitor.profile.city\r\n\

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::common::Result;
 use datafusion::datasource::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::object_store::{self, ObjectStoreExt};
 use forebay_model::DataType;
 use forebay_sql::arrow_type;
+use forebay_storage::SourceError;
 
 use crate::{Engine, QueryError};
 
@@ -79,6 +80,11 @@ impl Engine {
         // The URL names the file itself, whatever its ending.
         let options = ListingOptions::new(format).with_file_extension("");
         let place = ListingTableUrl::parse(url)?;
+        // A listing of nothing is an empty table; a file that is named must be there.
+        let store = state.runtime_env().object_store(&place)?;
+        if let Err(object_store::Error::NotFound { .. }) = store.head(place.prefix()).await {
+            return Err(SourceError::NotFound { uri: url.to_owned() }.into());
+        }
         let mut schema = options.infer_schema(&state, &place).await?;
         if kind == FileKind::Csv {
             schema = with_known(&schema, known);
