@@ -45,6 +45,7 @@ pub trait Store: Send + Sync {
 pub const CANDIDATES: &[&str] = &[
     "redb",
     "redb-quick-repair",
+    "redb-large-cache",
     "heed",
     "fjall",
     "fjall-short-journal",
@@ -60,8 +61,9 @@ const CACHE_BYTES: usize = 256 << 20;
 /// An unknown name, or whatever the store says.
 pub fn open(candidate: &str, directory: &Path) -> Result<Box<dyn Store>, Error> {
     Ok(match candidate {
-        "redb" => Box::new(redb::Redb::open(directory, false)?),
-        "redb-quick-repair" => Box::new(redb::Redb::open(directory, true)?),
+        "redb" => Box::new(redb::Redb::open(directory, CACHE_BYTES, false)?),
+        "redb-quick-repair" => Box::new(redb::Redb::open(directory, CACHE_BYTES, true)?),
+        "redb-large-cache" => Box::new(redb::Redb::open(directory, 4 * CACHE_BYTES, true)?),
         "heed" => Box::new(heed::Heed::open(directory)?),
         "fjall" => Box::new(fjall::Fjall::open(directory, fjall::DEFAULT)?),
         "fjall-short-journal" => Box::new(fjall::Fjall::open(directory, fjall::SHORT_JOURNAL)?),

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use super::{CACHE_BYTES, Error, Store, replaces};
+use super::{Error, Store, replaces};
 
 const ROWS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("rows");
 const POSITIONS: TableDefinition<&str, u64> = TableDefinition::new("positions");
@@ -13,9 +13,9 @@ pub struct Redb {
 }
 
 impl Redb {
-    pub fn open(directory: &Path, quick_repair: bool) -> Result<Self, Error> {
+    pub fn open(directory: &Path, cache_bytes: usize, quick_repair: bool) -> Result<Self, Error> {
         let database = Database::builder()
-            .set_cache_size(CACHE_BYTES)
+            .set_cache_size(cache_bytes)
             .create(directory.join("store.redb"))?;
         let write = database.begin_write()?;
         write.open_table(ROWS)?;
