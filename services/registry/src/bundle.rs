@@ -75,10 +75,14 @@ fn yaml_options() -> serde_saphyr::Options {
         strict_booleans: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
         budget: serde_saphyr::budget! {
             max_documents: MAX_OBJECTS + 1,
             max_nodes: 4_000_000,
             max_events: 10_000_000,
+            // Anchors are copied as they are read: few definitions have any.
+            max_recorded_anchor_events: 100_000,
+            max_recorded_anchor_bytes: 4 << 20,
         },
     }
 }

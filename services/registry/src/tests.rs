@@ -57,6 +57,8 @@ async fn the_contracts_example_applies_and_reads_back() {
         json!(["product.value", "product.heat", "product.yield"])
     );
     assert_eq!(applied.get("pending"), None, "every group is ready");
+    assert_eq!(applied["warnings"][0]["object"], "product.interest");
+    assert_eq!(applied["warnings"].as_array().map(Vec::len), Some(1));
     assert!(
         applied["changes"]
             .as_array()

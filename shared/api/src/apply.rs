@@ -37,9 +37,24 @@ pub struct Plan {
     pub breaks: Vec<Break>,
     /// Features and views whose values come out differently from here on.
     pub affects: Vec<Affect>,
+    /// What the bundle asks for and does not get, though it is no error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// Of an apply: groups whose tables are still being made; they answer 503 until then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<String>,
+}
+
+/// Something that is registered and has no effect yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Warning {
+    /// The object's name.
+    pub object: String,
+    /// not_computed_yet.
+    pub code: String,
+    pub detail: String,
 }
 
 /// What becomes of one object.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use forebay_api::apply::{Affect, ApplyQuery, Break, Bundle as JsonBundle, Change, Plan};
+use forebay_api::apply::{Affect, ApplyQuery, Break, Bundle as JsonBundle, Change, Plan, Warning};
 use forebay_server::{ApiError, ApiResult, Json, Query, RawBody};
 use serde::Serialize;
 
@@ -64,12 +64,18 @@ pub fn answer(proposal: Proposal, registry_revision: u64) -> Plan {
         reader: found.reader,
         why: word(&found.why),
     });
+    let warnings = proposal.not_computed.into_iter().map(|group| Warning {
+        object: group.to_string(),
+        code: "not_computed_yet".to_owned(),
+        detail: "streaming groups are registered and have tables, but this version does not compute them".to_owned(),
+    });
     Plan {
         registry_revision,
         changes: changes.collect(),
         recompute: proposal.recompute.iter().map(ToString::to_string).collect(),
         breaks: breaks.collect(),
         affects: affects.collect(),
+        warnings: warnings.collect(),
         pending: Vec::new(),
     }
 }

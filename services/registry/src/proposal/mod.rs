@@ -15,7 +15,7 @@ use forebay_catalog::{GroupState, Object, Record, Snapshot};
 use forebay_model::{
     GroupName,
     change::{self, Action, Affect, Break, Change},
-    definitions::{Definition, DefinitionSet, History, Kind, ObjectId, Parsed, Problem},
+    definitions::{Definition, DefinitionSet, History, Kind, ObjectId, Parsed, Problem, WayIn},
     graph::{Graph, Lineage},
 };
 use forebay_storage::SourceTables;
@@ -43,6 +43,8 @@ pub struct Proposal {
     pub recompute: Vec<GroupName>,
     pub breaks: Vec<Break>,
     pub affects: Vec<Affect>,
+    /// Streaming groups of the request: they are registered, and nothing computes them yet.
+    pub not_computed: Vec<GroupName>,
     /// The next revisions of the objects that change.
     pub objects: Vec<Object>,
     /// The number that the next new group gets.
@@ -133,6 +135,7 @@ pub async fn propose(
         base: snapshot.revision(),
         recompute: change::recompute(before, &after, &graph),
         affects: change::affects(before, &after, &graph),
+        not_computed: streaming(&after, &named),
         breaks,
         changes,
         objects,
@@ -211,6 +214,12 @@ fn not_supported(after: &DefinitionSet, named: &BTreeSet<ObjectId>) -> Vec<Probl
         }
     }
     problems
+}
+
+fn streaming(after: &DefinitionSet, named: &BTreeSet<ObjectId>) -> Vec<GroupName> {
+    let groups = after.groups().filter(|group| group.way_in() == WayIn::Streaming);
+    let named = groups.filter(|group| named.contains(&ObjectId::new(Kind::FeatureGroup, group.name.to_string())));
+    named.map(|group| group.name.clone()).collect()
 }
 
 /// The objects that readers of breaks are or belong to: what is wrong with them follows from the breaks.

@@ -4,6 +4,8 @@ mod breaks;
 mod effects;
 mod plan;
 mod schema_evolution;
+#[cfg(test)]
+mod tests;
 
 pub use breaks::{Break, BreakReason, breaks};
 pub use effects::{Affect, AffectReason, affects, recompute};
