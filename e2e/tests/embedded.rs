@@ -90,9 +90,24 @@ async fn outsiders() {
 }
 
 #[tokio::test]
+async fn an_outsider_s_delete() {
+    let embedded = Embedded::start().await;
+    let stage = embedded.stage();
+    let stopped = async |group: &str| {
+        let metrics = stage.http.get("/metrics").await.text();
+        metrics
+            .lines()
+            .any(|line| line.starts_with("forebay_follower_stopped") && line.contains(group) && line.ends_with(" 1"))
+    };
+    scenarios::outsiders::a_delete_stops_the_group(&stage, stopped).await;
+}
+
+#[tokio::test]
 async fn errors() {
     let embedded = Embedded::start().await;
     let mut seen = scenarios::errors::plays(&embedded.stage()).await;
+    let folder = TempDir::new().expect("a temporary folder");
+    seen.0.extend(scenarios::pressure::plays(folder.path()).await.0);
     seen.0.extend(NOT_ANSWERED.iter().map(|code| code.as_str()));
     let missing: Vec<_> = Code::ALL
         .iter()
@@ -105,7 +120,10 @@ async fn errors() {
 #[tokio::test]
 async fn parity() {
     let folder = TempDir::new().expect("a temporary folder");
-    let launch = Launch::new(folder.path());
+    // Tables are compacted all the while.
+    let launch = Launch::new(folder.path())
+        .setting("FOREBAY_SINKS__COMPACTION_MIN_FILES", "2")
+        .setting("FOREBAY_SINKS__UPKEEP_INTERVAL_MS", "50");
     let process = launch.start().await;
     let mut stage = stage(&process, folder.path());
     let mut runner = TestRunner::default();

@@ -72,14 +72,14 @@ pub struct Seen(pub BTreeSet<&'static str>);
 impl Seen {
     /// Notes the code of an answer that must be this problem. Returns the problem.
     #[track_caller]
-    fn note(&mut self, answer: &Answer, code: Code) -> Value {
+    pub fn note(&mut self, answer: &Answer, code: Code) -> Value {
         self.0.insert(code.as_str());
         answer.problem(code)
     }
 
     /// Notes a code that must be among those of single places: `errors` of a bundle, `rejected` of rows.
     #[track_caller]
-    fn note_within(&mut self, answer: &Answer, code: Code) {
+    pub fn note_within(&mut self, answer: &Answer, code: Code) {
         assert!((400..500).contains(&answer.status), "{}", answer.text());
         let problem = answer.json();
         let mut codes = ["errors", "rejected"]
@@ -393,9 +393,10 @@ async fn rows(stage: &Stage, seen: &mut Seen) {
 }
 
 /// The codes that no request brings about in this version; docs/errors.md says why.
-pub const NOT_ANSWERED: [Code; 4] = [
+pub const NOT_ANSWERED: [Code; 5] = [
     Code::Unauthenticated,
     Code::Forbidden,
+    Code::MissingParameter,
     Code::NotReproducible,
     Code::Internal,
 ];

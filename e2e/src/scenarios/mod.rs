@@ -7,6 +7,7 @@ pub mod hostile;
 pub mod ingest;
 pub mod outsiders;
 pub mod parity;
+pub mod pressure;
 pub mod registry;
 pub mod runs;
 pub mod serving;
