@@ -96,12 +96,20 @@ impl Catalog {
         Ok(next)
     }
 
-    /// Puts a whole snapshot in place, unless a newer one is there.
+    /// Puts a whole snapshot in place, unless a newer one is there. Groups whose tables are known to be there stay ready.
     pub fn replace(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         let _writing = self.writing.lock();
         let current = self.current.load_full();
         if snapshot.revision() <= current.revision() {
             return current;
+        }
+        for group in snapshot.groups() {
+            if let Ok(known) = current.group(&group.name)
+                && known.schema == group.schema
+                && known.stores == group.stores
+            {
+                group.readiness.set(known.readiness.get());
+            }
         }
         let next = Arc::new(snapshot);
         self.swap(&next);

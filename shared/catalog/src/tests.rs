@@ -82,6 +82,26 @@ fn readiness_outlives_a_revision_that_leaves_the_schema_as_it_is() {
 }
 
 #[test]
+fn readiness_outlives_a_snapshot_that_is_read_anew() {
+    let catalog = Catalog::new(snapshot());
+    let current = catalog.current();
+    let objects = current.entries().map(|(_, entry)| Object {
+        revision: entry.revision,
+        deleted: false,
+        record: Arc::clone(&entry.record),
+    });
+    let everything = ChangeSet {
+        revision: 5,
+        published_at: Timestamp::default(),
+        objects: objects.collect(),
+    };
+    let fresh = Snapshot::empty().apply(&everything).expect("a snapshot");
+    let group = "product.value".parse().expect("a group");
+    assert!(fresh.ready_group(&group).is_err(), "nobody has looked yet");
+    assert!(catalog.replace(fresh).ready_group(&group).is_ok());
+}
+
+#[test]
 fn old_revisions_of_a_view_stay_and_a_gap_is_told() {
     let catalog = Catalog::new(snapshot());
     let mut changes = update(&catalog.current(), "fair_price", 2);

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{Definition, DefinitionSet, Problem, parse, parse_one};
@@ -228,4 +229,58 @@ fn hostile_sizes_are_refused() {
         .collect();
     let group = json!({"kind": "FeatureGroup", "name": "d.g", "entities": ["e"], "features": features});
     assert_eq!(problems(&group), [("/features".to_owned(), "over_limit")]);
+}
+
+/// Any JSON, shallow.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z_.~/ é]{0,8}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[a-z_/~]{0,6}", inner, 0..3)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// The `index`th value within a document, counting all of them; the document itself is the first.
+fn nth_within<'a>(value: &'a mut Value, index: &mut usize) -> Option<&'a mut Value> {
+    if *index == 0 {
+        return Some(value);
+    }
+    *index -= 1;
+    match value {
+        Value::Array(items) => items.iter_mut().find_map(|item| nth_within(item, index)),
+        Value::Object(fields) => fields.values_mut().find_map(|field| nth_within(field, index)),
+        _ => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_stands_anywhere_is_read_or_refused_at_a_place(which in 0usize..12, index in 0usize..40, json in any_json()) {
+        let mut document = yaml(include_str!("contract.yaml")).swap_remove(which);
+        let mut left = index;
+        if let Some(place) = nth_within(&mut document, &mut left) {
+            *place = json;
+        }
+        match parse_one(&document) {
+            Ok(definition) => {
+                let written = serde_json::to_value(&definition).expect("JSON");
+                prop_assert_eq!(parse_one(&written), Ok(definition));
+            }
+            Err(problems) => {
+                prop_assert!(!problems.is_empty());
+                for problem in problems {
+                    prop_assert!(document.pointer(&problem.pointer).is_some(), "{problem:?}");
+                }
+            }
+        }
+    }
 }
