@@ -56,6 +56,8 @@ impl<J: Send + 'static> GroupCommit<J> {
                 group: self.clone(),
                 resigned: false,
             };
+            // A runtime that ends drops the leader at once, which takes the lock.
+            drop(queue);
             tokio::task::spawn_blocking(move || leader.run(commit));
         }
         Ok(())
