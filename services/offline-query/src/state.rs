@@ -55,7 +55,7 @@ impl Default for Limits {
             features: 2_000,
             inline_rows: 100_000,
             entities: 100_000,
-            json_values: 5_000_000,
+            json_values: 2_000_000,
             upload_bytes: 1 << 30,
             upload_rows: 100_000_000,
             upload_seconds: 24 * 3600,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, ident};
@@ -92,7 +93,8 @@ impl GroupHistory {
         if let Some(filter) = conjunction(filters.iter().cloned()) {
             plan = plan.filter(filter)?;
         }
-        session.create_physical_plan(&plan.project(columns)?.build()?).await
+        let plan = session.create_physical_plan(&plan.project(columns)?.build()?).await?;
+        in_parallel(plan, session)
     }
 
     /// Delta has no fixed-size lists: a vector becomes one here.
@@ -115,4 +117,19 @@ impl GroupHistory {
         let plan = plan.project(columns)?.distinct()?.build()?;
         session.create_physical_plan(&plan).await
     }
+}
+
+/// Splits the files of a scan among as many partitions as a query may have: on its own, a plan without an operator that asks for more is left as it is.
+fn in_parallel(plan: Arc<dyn ExecutionPlan>, session: &dyn Session) -> Result<Arc<dyn ExecutionPlan>> {
+    let partitions = session.config().target_partitions();
+    plan.transform_down(|node| {
+        if !node.children().is_empty() {
+            return Ok(Transformed::no(node));
+        }
+        Ok(match node.repartitioned(partitions, session.config_options())? {
+            Some(split) => Transformed::yes(split),
+            None => Transformed::no(node),
+        })
+    })
+    .data()
 }

@@ -211,6 +211,7 @@ impl PartitionStream for OneStream {
 }
 
 /// The group's winning rows, sorted, as far as they are read.
+#[allow(clippy::large_enum_variant)] // there is one of them
 enum Winners {
     NotOpened,
     Open {

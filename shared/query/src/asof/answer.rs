@@ -23,7 +23,7 @@ pub(super) struct Answer {
     spine: Vec<RecordBatch>,
     /// Per batch, the number of its first row.
     first_row: Vec<usize>,
-    slot_of_row: Vec<u32>,
+    index: Arc<SpineIndex>,
     winners: Winners,
     kept: AllKept,
     /// Memory that is free when the answer has been read.
@@ -33,7 +33,7 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn new(
         spine: Vec<RecordBatch>,
-        index: SpineIndex,
+        index: Arc<SpineIndex>,
         winners: Winners,
         kept: AllKept,
         held: Vec<MemoryReservation>,
@@ -50,7 +50,7 @@ impl Answer {
         Self {
             spine,
             first_row,
-            slot_of_row: index.into_slot_of_row(),
+            index,
             winners,
             kept,
             _held: held,
@@ -94,7 +94,7 @@ impl Answer {
         let mut found = Vec::with_capacity(spine.num_rows());
         let mut event_times = Vec::with_capacity(spine.num_rows());
         for row in 0..spine.num_rows() {
-            let slot = self.slot_of_row[first + row];
+            let slot = self.index.slot_of_row()[first + row];
             let winner = match slot {
                 NO_SLOT => RowRef::NONE,
                 slot => self.winners.rows[slot as usize],

@@ -143,15 +143,14 @@ impl Candidates {
         }
     }
 
-    /// Decides each slot's winner.
-    pub(super) fn finish(self, index: &SpineIndex) -> Winners {
-        drop(self.newest);
+    /// Decides each slot's winner, once nothing is offered any more.
+    pub(super) fn finish(&self, index: &SpineIndex) -> Winners {
         let mut cells = Vec::with_capacity(index.cells());
         let mut ties = Vec::new();
-        for shard in self.shards {
-            let shard = shard.into_inner();
-            cells.extend_from_slice(&shard.cells);
-            ties.extend(shard.ties);
+        for shard in &self.shards {
+            let mut shard = shard.lock();
+            cells.extend_from_slice(&std::mem::take(&mut shard.cells));
+            ties.append(&mut shard.ties);
         }
         let mut undecided = Vec::new();
         for tie in ties {

@@ -339,7 +339,10 @@ impl ExecutionPlan for AsOfJoinExec {
     }
 
     fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        vec![false; self.children().len()]
+        // The history streams past the index in as many tasks as it has partitions.
+        let mut benefits = vec![true; self.children().len()];
+        benefits[0] = false;
+        benefits
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {

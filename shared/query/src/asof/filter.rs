@@ -11,15 +11,32 @@ use datafusion::logical_expr::{ColumnarValue, Operator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, lit};
 
+use parking_lot::RwLock;
+
 use super::exec::HistoryRoles;
 use super::index::SpineIndex;
 use super::probe::{HistoryColumns, Probe};
+
+/// What filters see of a join: scans keep their filters, in caches too, so these must not keep the index.
+#[derive(Debug, Default)]
+pub(super) struct Shown(RwLock<Option<Arc<Probe>>>);
+
+impl Shown {
+    pub(super) fn show(&self, probe: &Arc<Probe>) {
+        *self.0.write() = Some(Arc::clone(probe));
+    }
+
+    /// From here on every row passes.
+    pub(super) fn hide(&self) {
+        *self.0.write() = None;
+    }
+}
 
 /// True for history rows that are not yet certain to lose, judged by key, times and sequence alone.
 ///
 /// A Parquet scan that takes it reads these columns first, and the features of the remaining rows only.
 pub(super) struct MayWin {
-    probe: Arc<Probe>,
+    shown: Arc<Shown>,
     /// Keys, event time, then ingest time and sequence where the history has them.
     columns: Vec<Arc<dyn PhysicalExpr>>,
     keys: usize,
@@ -29,7 +46,8 @@ pub(super) struct MayWin {
 impl MayWin {
     /// The filter for one history schema, with the bounds that prune files and row groups in front.
     pub(super) fn predicate(
-        probe: Arc<Probe>,
+        shown: &Arc<Shown>,
+        probe: &Arc<Probe>,
         roles: &HistoryRoles,
         columns: &[Arc<dyn PhysicalExpr>],
         history: &Schema,
@@ -38,6 +56,7 @@ impl MayWin {
         let Some((_, last)) = probe.index.time_range() else {
             return Ok(lit(false));
         };
+        shown.show(probe);
         let event_time = &columns[roles.keys.len()];
         let mut bounds = time_bound(event_time, history, Operator::LtEq, last)?;
         if let Some(oldest) = oldest {
@@ -45,7 +64,7 @@ impl MayWin {
         }
         bounds.extend(key_bounds(&probe.index, &columns[0], history)?);
         let may_win: Arc<dyn PhysicalExpr> = Arc::new(Self {
-            probe,
+            shown: Arc::clone(shown),
             columns: columns.to_vec(),
             keys: roles.keys.len(),
             has_ingest_time: roles.ingest_time.is_some(),
@@ -106,7 +125,7 @@ impl PhysicalExpr for MayWin {
 
     fn with_new_children(self: Arc<Self>, columns: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
         Ok(Arc::new(Self {
-            probe: Arc::clone(&self.probe),
+            shown: Arc::clone(&self.shown),
             columns,
             keys: self.keys,
             has_ingest_time: self.has_ingest_time,
@@ -122,6 +141,9 @@ impl PhysicalExpr for MayWin {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let Some(probe) = self.shown.0.read().clone() else {
+            return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))));
+        };
         let arrays = self
             .columns
             .iter()
@@ -132,9 +154,9 @@ impl PhysicalExpr for MayWin {
             true => (rest.get(1), rest.get(2)),
             false => (None, rest.get(1)),
         };
-        let keys = self.probe.index.encoder().encode(keys)?;
+        let keys = probe.index.encoder().encode(keys)?;
         let columns = HistoryColumns::new(keys, &rest[0], ingest_time, sequence)?;
-        Ok(ColumnarValue::Array(Arc::new(self.probe.may_win(&columns))))
+        Ok(ColumnarValue::Array(Arc::new(probe.may_win(&columns))))
     }
 
     fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -161,7 +183,7 @@ impl fmt::Debug for MayWin {
 
 impl PartialEq for MayWin {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.probe, &other.probe) && self.columns == other.columns
+        Arc::ptr_eq(&self.shown, &other.shown) && self.columns == other.columns
     }
 }
 
@@ -169,7 +191,7 @@ impl Eq for MayWin {}
 
 impl Hash for MayWin {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        Arc::as_ptr(&self.probe).hash(state);
+        Arc::as_ptr(&self.shown).hash(state);
         self.columns.hash(state);
     }
 }

@@ -146,8 +146,8 @@ impl SpineIndex {
         &self.table
     }
 
-    pub(super) fn into_slot_of_row(self) -> Vec<u32> {
-        self.slot_of_row
+    pub(super) fn slot_of_row(&self) -> &[u32] {
+        &self.slot_of_row
     }
 
     pub(super) fn slots_of_key(&self, key: u32) -> std::ops::Range<usize> {

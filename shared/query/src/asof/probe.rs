@@ -1,5 +1,7 @@
 //! History rows against the spine's index.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
@@ -76,7 +78,7 @@ impl HistoryColumns {
 /// An index, the candidates for its cells, and what all spine rows may know.
 #[derive(Debug)]
 pub(super) struct Probe {
-    pub(super) index: SpineIndex,
+    pub(super) index: Arc<SpineIndex>,
     pub(super) candidates: Candidates,
     /// Rows taken in after this moment are unknown to every spine row. `i64::MAX`: no bound.
     pub(super) known_at: i64,

@@ -22,8 +22,8 @@ use futures::{StreamExt, TryStreamExt};
 use super::answer::Answer;
 use super::candidates::{Candidates, RowRef, TiedVersion, Winners};
 use super::exec::{AsOfJoinExec, HistoryRoles, KnownAt, SpineRoles, TieHash, Told};
-use super::filter::MayWin;
-use super::index::{SpineIndex, SpineIndexBuilder};
+use super::filter::{MayWin, Shown};
+use super::index::SpineIndexBuilder;
 use super::kept::{AllKept, KeptRows};
 use super::keys::{KeyEncoder, Keys, comparison_type};
 use super::metrics::AsOfJoinMetrics;
@@ -50,6 +50,7 @@ pub(super) struct AsOfJoin {
     pub(super) told: Told,
     pub(super) schema: SchemaRef,
     publish: Option<Published>,
+    shown: Arc<Shown>,
     pub(super) context: Arc<TaskContext>,
     pub(super) metrics: AsOfJoinMetrics,
 }
@@ -99,6 +100,7 @@ impl AsOfJoin {
             told: exec.told.clone(),
             schema: Arc::clone(&exec.schema),
             publish,
+            shown: Arc::default(),
             context,
             metrics,
         }
@@ -180,7 +182,7 @@ impl AsOfJoin {
         self.metrics.peak_mem_used.set_max(reservation.size());
         let probe = Arc::new(Probe {
             candidates: Candidates::new(index.cells()),
-            index,
+            index: Arc::new(index),
             known_at: match self.on.known_at {
                 KnownAt::At(micros) => micros,
                 _ => i64::MAX,
@@ -199,7 +201,8 @@ impl AsOfJoin {
             held.push(task.reservation);
             kept.add(task.kept)?;
         }
-        let (winners, index) = self.decide(probe, &mut kept).await?;
+        let winners = self.decide(&probe, &mut kept).await?;
+        let index = Arc::clone(&probe.index);
         Ok(Outcome::Answered(Answer::new(batches, index, winners, kept, held)))
     }
 
@@ -275,7 +278,8 @@ impl AsOfJoin {
                     };
                     let schema = self.history.schema();
                     filter.update(MayWin::predicate(
-                        Arc::clone(probe),
+                        &self.shown,
+                        probe,
                         &self.roles,
                         columns,
                         &schema,
@@ -296,6 +300,7 @@ impl AsOfJoin {
 
     /// Lets go of the index that the published filter holds.
     fn withdraw_filter(&self) -> Result<()> {
+        self.shown.hide();
         match &self.publish {
             Some((filter, _)) => filter.update(lit(true)),
             None => Ok(()),
@@ -364,30 +369,23 @@ impl AsOfJoin {
     }
 
     /// Decides what versions leave undecided.
-    async fn decide(self: &Arc<Self>, probe: Arc<Probe>, kept: &mut AllKept) -> Result<(Winners, SpineIndex)> {
-        let probe = Arc::try_unwrap(probe)
-            .map_err(|_| DataFusionError::Internal("the as-of join's index is still in use".to_owned()))?;
-        let Probe {
-            index,
-            candidates,
-            known_at,
-        } = probe;
-        let mut winners = candidates.finish(&index);
+    async fn decide(self: &Arc<Self>, probe: &Probe, kept: &mut AllKept) -> Result<Winners> {
+        let index = &probe.index;
+        let mut winners = probe.candidates.finish(index);
         let tied = ties::unsettled(&winners.undecided, kept, &self.roles)?;
         if tied.is_empty() {
-            return Ok((winners, index));
+            return Ok(winners);
         }
         self.metrics.ties.add(tied.len());
         let second = Probe {
             candidates: Candidates::new(index.cells()),
-            index,
-            known_at,
+            index: Arc::clone(index),
+            known_at: probe.known_at,
         };
         let more = self.offer_tied(&second, &tied, kept).await?;
         kept.add(more)?;
-        let again = second.candidates.finish(&second.index);
-        winners.settle(&second.index, &tied, &again);
-        Ok((winners, second.index))
+        winners.settle(index, &tied, &second.candidates.finish(index));
+        Ok(winners)
     }
 
     /// Lets the rows of tied versions compete by their hashes.

@@ -1,5 +1,7 @@
 //! The operator against a naive oracle.
 
+use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,9 +14,13 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::GreedyMemoryPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_optimizer::filter_pushdown::FilterPushdown;
 use datafusion::physical_plan::metrics::MetricValue;
 use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::prelude::SessionConfig;
+use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 
 use super::{AsOfJoinExec, Found, HistoryRoles, KnownAt, SpineRoles, TieHash, Told};
@@ -53,6 +59,8 @@ struct Setup {
     memory: Option<usize>,
     /// Whether the history lacks the feature that is not asked for.
     tie_breaker: bool,
+    /// Whether the history lies in Parquet files, whose scan takes the join's filter.
+    files: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -222,9 +230,52 @@ fn scan(partitions: &[Vec<RecordBatch>], schema: SchemaRef, projection: Option<V
     MemorySourceConfig::try_new_exec(partitions, schema, projection).expect("a scan")
 }
 
+/// The same rows in one Parquet file per partition, with small row groups and pages.
+async fn file_scan(
+    folder: &Path,
+    partitions: &[Vec<RecordBatch>],
+    schema: &SchemaRef,
+    projection: Option<Vec<usize>>,
+) -> Arc<dyn ExecutionPlan> {
+    for (number, batches) in partitions.iter().enumerate() {
+        let file = File::create(folder.join(format!("{number}.parquet"))).expect("a file");
+        let properties = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(20))
+            .set_data_page_row_count_limit(5)
+            .set_write_batch_size(5)
+            .build();
+        let mut writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties)).expect("a writer");
+        for batch in batches {
+            writer.write(batch).expect("written");
+        }
+        writer.close().expect("a file");
+    }
+    let context = SessionContext::new_with_config(config());
+    let frame = context
+        .read_parquet(folder.to_str().expect("a path"), ParquetReadOptions::default())
+        .await
+        .expect("a table");
+    let columns = projection.unwrap_or_else(|| (0..schema.fields().len()).collect());
+    let names: Vec<&str> = columns
+        .iter()
+        .map(|&column| schema.field(column).name().as_str())
+        .collect();
+    let frame = frame.select_columns(&names).expect("columns");
+    frame.create_physical_plan().await.expect("a scan")
+}
+
+fn config() -> SessionConfig {
+    let mut config = SessionConfig::new().with_batch_size(64).with_target_partitions(2);
+    config.options_mut().execution.parquet.pushdown_filters = true;
+    config.options_mut().execution.parquet.schema_force_view_types = false;
+    config
+}
+
 struct Ran {
     answers: Vec<Answer>,
     spilled: usize,
+    /// History rows that reached the join.
+    history_rows: usize,
 }
 
 async fn run(spine: &[SpineRow], history: &[HistoryRow], setup: &Setup) -> Ran {
@@ -240,9 +291,14 @@ async fn run(spine: &[SpineRow], history: &[HistoryRow], setup: &Setup) -> Ran {
     let whole = history_batch(&[]).schema();
     let projection = setup.tie_breaker.then(|| (0..whole.fields().len() - 1).collect());
     let keys = if setup.composite { 2 } else { 1 };
+    let folder = tempfile::tempdir().expect("a folder");
+    let scanned = match setup.files {
+        true => file_scan(folder.path(), &partitions, &whole, projection).await,
+        false => scan(&partitions, Arc::clone(&whole), projection),
+    };
     let mut join = AsOfJoinExec::try_new(
         scan(&[spine_batches], spine_batch(&[], 0).schema(), None),
-        scan(&partitions, Arc::clone(&whole), projection),
+        scanned,
         SpineRoles {
             keys: (1..=keys).collect(),
             time: 3,
@@ -272,9 +328,11 @@ async fn run(spine: &[SpineRow], history: &[HistoryRow], setup: &Setup) -> Ran {
         runtime = runtime.with_memory_pool(Arc::new(GreedyMemoryPool::new(bytes)));
     }
     let context = TaskContext::default()
-        .with_session_config(SessionConfig::new().with_batch_size(64).with_target_partitions(2))
+        .with_session_config(config())
         .with_runtime(runtime.build_arc().expect("a runtime"));
-    let join: Arc<dyn ExecutionPlan> = Arc::new(join);
+    let join: Arc<dyn ExecutionPlan> = FilterPushdown::new_post_optimization()
+        .optimize(Arc::new(join), config().options())
+        .expect("a plan with its filter pushed down");
     let batches = collect(Arc::clone(&join), Arc::new(context)).await.expect("an answer");
     let all = concat_batches(&join.schema(), &batches).expect("one batch");
     let ids = all.column(0).as_primitive::<Int64Type>();
@@ -303,15 +361,23 @@ async fn run(spine: &[SpineRow], history: &[HistoryRow], setup: &Setup) -> Ran {
             found: found.value(row),
         })
         .collect();
-    let spilled = join
-        .metrics()
+    let metrics = join.metrics();
+    let history_rows = metrics
+        .as_ref()
+        .and_then(|metrics| metrics.sum_by_name("history_rows"))
+        .map_or(0, |value| value.as_usize());
+    let spilled = metrics
         .and_then(|metrics| {
             metrics
                 .sum(|metric| matches!(metric.value(), MetricValue::SpilledRows(_)))
                 .map(|value| value.as_usize())
         })
         .unwrap_or(0);
-    Ran { answers, spilled }
+    Ran {
+        answers,
+        spilled,
+        history_rows,
+    }
 }
 
 fn sometimes<T: Clone + std::fmt::Debug + 'static>(
@@ -384,17 +450,21 @@ fn setup() -> impl Strategy<Value = Setup> {
         1..4usize,
         prop_oneof![Just(None), Just(Some(9_000)), Just(Some(40_000))],
         any::<bool>(),
+        any::<bool>(),
     )
         .prop_map(
-            |(composite, known_at, max_age, spine_batch, history_batch, partitions, memory, tie_breaker)| Setup {
-                composite,
-                known_at,
-                max_age,
-                spine_batch,
-                history_batch,
-                partitions,
-                memory,
-                tie_breaker,
+            |(composite, known_at, max_age, spine_batch, history_batch, partitions, memory, tie_breaker, files)| {
+                Setup {
+                    composite,
+                    known_at,
+                    max_age,
+                    spine_batch,
+                    history_batch,
+                    partitions,
+                    memory,
+                    tie_breaker,
+                    files,
+                }
             },
         )
 }
@@ -441,6 +511,7 @@ const SETUP: Setup = Setup {
     partitions: 2,
     memory: None,
     tie_breaker: false,
+    files: false,
 };
 
 fn at(key: i64, time: i64) -> SpineRow {
@@ -484,6 +555,16 @@ async fn both_ends_of_the_age_are_inclusive() {
             (Found::TooOld as i8, None)
         ]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_scan_drops_rows_that_cannot_win() {
+    let spine = [at(7, 50), at(9, 20)];
+    let history: Vec<_> = (0..2_000).map(|n| row(n % 100, n / 20, n)).collect();
+    let setup = Setup { files: true, ..SETUP };
+    let ran = run(&spine, &history, &setup).await;
+    assert_eq!(ran.answers, oracle(&spine, &history, &setup));
+    assert!(ran.history_rows <= 20, "{} rows reached the join", ran.history_rows);
 }
 
 /// A history in the order of time supersedes every row again and again.
