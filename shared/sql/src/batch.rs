@@ -75,6 +75,7 @@ impl BatchSql {
         }
         on_large_stack(|| {
             let logical = plan_query(&self.query.statement, tables).map_err(|error| {
+                let error = output::place_duplicate(error, &self.query.statement);
                 blame(&self.query.statement, error, |statement| {
                     plan_query(statement, tables).map(|_| ())
                 })
@@ -259,7 +260,7 @@ mod tests {
         refused(
             "SELECT product_id,\n  rent_prise AS rent_price FROM listings",
             &rent,
-            &["line 2, column 3: there is no column `rent_prise`; nearest: `rent_price`"],
+            &["line 2, column 3: there is no column `rent_prise`; nearest: `rent_price`, `sale_price`"],
         );
         refused(
             "SELECT l.product_id, l.rent_prce AS rent_price FROM listings l",
@@ -303,6 +304,18 @@ mod tests {
                 "line 1, column 29: `rooms` is int32, but the query gives int64, which would lose values: cast it in the query",
                 "line 1, column 66: the query gives two columns `rent_price`",
             ],
+        );
+    }
+
+    #[test]
+    fn two_columns_of_one_name_are_refused() {
+        let error = check(
+            "SELECT product_id, rent_price AS x,\n sale_price AS x FROM listings",
+            &[("x", "float64")],
+        );
+        assert_eq!(
+            error.expect_err("twice"),
+            ["line 2, column 2: the query gives two columns `x`: give one another name"]
         );
     }
 

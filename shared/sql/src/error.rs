@@ -130,7 +130,7 @@ mod tests {
             .nearest_of("sale_prise", ["rent_price", "sale_price", "zip"]);
         assert_eq!(
             error.to_string(),
-            "line 2, column 8: there is no column `sale_prise`; nearest: `sale_price`"
+            "line 2, column 8: there is no column `sale_prise`; nearest: `sale_price`, `rent_price`"
         );
     }
 }

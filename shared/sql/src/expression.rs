@@ -13,12 +13,15 @@ use arrow::{
     error::ArrowError,
 };
 use datafusion_common::{
-    DFSchema, ScalarValue, TableReference,
+    DFSchema, DataFusionError, ScalarValue, TableReference,
     tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion},
 };
 use datafusion_expr::{
-    BinaryExpr, Expr, ExprSchemable, Operator, execution_props::ExecutionProps,
+    BinaryExpr, Expr, ExprSchemable, Operator,
+    execution_props::ExecutionProps,
+    expr::ScalarFunction,
     physical_planning_context::PhysicalPlanningContext,
+    simplify::{ExprSimplifyResult, SimplifyContext},
 };
 use datafusion_optimizer::analyzer::type_coercion::TypeCoercionRewriter;
 use datafusion_physical_expr::{PhysicalExpr, create_physical_expr, expressions::BinaryExpr as PhysicalBinaryExpr};
@@ -76,13 +79,32 @@ impl Expression {
         let references = references(&expr, &schema);
         let reduced = schema_of(&references, &schema)?;
         let physical = physical(&expr, &reduced).map_err(|error| explain(&error))?;
-        Ok(Self {
+        let compiled = Self {
             references: references.into(),
             schema: Arc::new(Schema::new(reduced.fields().clone())),
             physical,
             result: result.clone(),
             result_type: arrow_type(result),
-        })
+        };
+        compiled.try_out().map_err(|error| error.at(position(sql.span())))?;
+        Ok(compiled)
+    }
+
+    /// Evaluates one row of nulls: what cannot be evaluated at all must not become null for every row.
+    fn try_out(&self) -> Result<(), SqlError> {
+        let fields = self.schema.fields().iter();
+        let columns = fields.map(|field| new_null_array(field.data_type(), 1)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(1));
+        let evaluated = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)
+            .map_err(DataFusionError::from)
+            .and_then(|batch| self.physical.evaluate(&batch)?.into_array(1));
+        match evaluated.as_ref().map_err(DataFusionError::find_root) {
+            Err(error @ (DataFusionError::Internal(_) | DataFusionError::NotImplemented(_))) => Err(SqlError::new(
+                ErrorKind::NotSupported,
+                format!("the expression cannot be evaluated: {}", explain(error).message),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// Which of the inputs it reads: their indices, ascending, each once.
@@ -167,9 +189,8 @@ fn plan(sql: &SqlExpr, schema: &DFSchema) -> Result<Expr, SqlError> {
         .data()
         .map_err(|error| explain(&error))?;
     refuse_rows(&coerced)?;
-    let checked = coerced
-        .transform_up(|expr| checked_negation(expr, schema))
-        .data()
+    let checked = executable(coerced, schema)
+        .and_then(|expr| expr.transform_up(|expr| checked_negation(expr, schema)).data())
         .map_err(|error| explain(&error))?;
     checked.get_type(schema).map_err(|error| explain(&error))?;
     Ok(checked)
@@ -195,6 +216,22 @@ fn refuse_rows(expr: &Expr) -> Result<(), SqlError> {
     });
     debug_assert!(walked.is_ok(), "the closure never fails");
     found.map_or(Ok(()), |message| Err(SqlError::new(ErrorKind::NotSupported, message)))
+}
+
+/// Functions that DataFusion only runs in other words (`coalesce`, `nvl2` and the like are CASE), in those.
+fn executable(expr: Expr, schema: &DFSchema) -> datafusion_common::Result<Expr> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(Arc::new(FUNCTIONS.options.clone()))
+        .build();
+    expr.transform_up(|expr| match expr {
+        Expr::ScalarFunction(ScalarFunction { func, args }) => Ok(match func.simplify(args, &context)? {
+            ExprSimplifyResult::Simplified(expr) => Transformed::yes(expr),
+            ExprSimplifyResult::Original(args) => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
+        }),
+        other => Ok(Transformed::no(other)),
+    })
+    .data()
 }
 
 /// `-x` of a whole number as `0 - x`, which notices that the smallest has no negative.
@@ -297,6 +334,27 @@ mod tests {
         )
         .unwrap();
         assert_eq!(expression.references(), [0, 1]);
+    }
+
+    #[test]
+    fn functions_that_stand_for_other_expressions_run() {
+        for (text, expected) in [
+            ("coalesce(a, b)", vec![Some(1), Some(20), None]),
+            ("nvl(a, 7)", vec![Some(1), Some(7), Some(7)]),
+            ("nullif(a, 1)", vec![None, None, None]),
+            ("coalesce(a = 1, true)::int", vec![Some(1), Some(1), Some(1)]),
+        ] {
+            let expression = compile(text, &[("a", "int64"), ("b", "int64")], "int64").unwrap();
+            let columns = [ints(&[Some(1), None, None]), ints(&[Some(10), Some(20), None])];
+            let columns: Vec<_> = expression
+                .references()
+                .iter()
+                .map(|i| Arc::clone(&columns[*i]))
+                .collect();
+            let answer = expression.evaluate(&columns, 3).unwrap();
+            let answer: Vec<_> = answer.as_primitive::<Int64Type>().iter().collect();
+            assert_eq!(answer, expected, "{text}");
+        }
     }
 
     #[test]

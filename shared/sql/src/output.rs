@@ -69,6 +69,25 @@ pub(crate) fn check(
     Err(check.errors)
 }
 
+/// The planner tells of two columns of one name only what they are called: the second of them stands here.
+pub(crate) fn place_duplicate(error: SqlError, statement: &Statement) -> SqlError {
+    let (ErrorKind::DuplicateColumn, Statement::Query(query)) = (error.kind, statement) else {
+        return error;
+    };
+    let name = error.message.split('`').nth(1).unwrap_or_default().to_owned();
+    let items = leftmost(query)
+        .map(|select| select.projection.iter())
+        .into_iter()
+        .flatten();
+    let place = items
+        .filter(
+            |item| matches!(item, SelectItem::ExprWithAlias { alias, .. } if alias.value.eq_ignore_ascii_case(&name)),
+        )
+        .nth(1)
+        .and_then(|item| position(item.span()));
+    error.at(place)
+}
+
 struct Check<'a> {
     plan: &'a LogicalPlan,
     places: Places,

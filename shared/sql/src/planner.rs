@@ -117,6 +117,15 @@ pub(crate) fn explain(error: &DataFusionError) -> SqlError {
     let explained = match root {
         DataFusionError::SchemaError(schema, _) => explain_schema(schema),
         DataFusionError::NotImplemented(message) => SqlError::new(ErrorKind::NotSupported, first_line(message)),
+        DataFusionError::Plan(message) if message.contains("have the same name") => {
+            // `… "price AS x" at position 0 and "stock AS x" at position 1 have the same name …`
+            let second = message.split('"').nth(3).unwrap_or_default();
+            let name = second.rsplit(" AS ").next().unwrap_or_default();
+            SqlError::new(
+                ErrorKind::DuplicateColumn,
+                format!("the query gives two columns `{name}`: give one another name"),
+            )
+        }
         DataFusionError::Plan(message) if is_about_types(message) => {
             SqlError::new(ErrorKind::WrongType, first_line(message))
         }
