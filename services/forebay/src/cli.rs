@@ -265,6 +265,16 @@ pub enum Store {
     Offline,
 }
 
+impl Store {
+    /// The word in requests.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Store::Online => "online",
+            Store::Offline => "offline",
+        }
+    }
+}
+
 /// Which features.
 #[derive(Debug, Args)]
 pub struct FeaturesArgs {

@@ -1,5 +1,6 @@
 //! Forebay in one process, and its command line.
 
+mod backends;
 mod cli;
 mod commands;
 mod config;
@@ -7,6 +8,7 @@ mod exit;
 mod output;
 mod progress;
 mod serve;
+mod services;
 mod table;
 mod values;
 

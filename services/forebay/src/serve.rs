@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use forebay_server::{Runtimes, Server, Shutdown};
 
+use crate::backends::Backends;
 use crate::config::{self, Origin};
 use crate::exit::Failure;
+use crate::services::services;
 
 /// Serves until SIGTERM or SIGINT, then drains.
 pub fn serve(origin: &Origin) -> Result<(), Failure> {
@@ -16,16 +18,25 @@ pub fn serve(origin: &Origin) -> Result<(), Failure> {
     let runtimes = Runtimes::new(&config.runtimes)?;
     let served = runtimes.block_on(async {
         let shutdown = Shutdown::on_signals()?;
-        let bound = Server::new(config.server.clone())
+        let server = Server::new(config.server.clone());
+        let backends = Backends::open(&config).await.map_err(failed)?;
+        let services = services(&backends, &config, runtimes.work());
+        let bound = services
+            .into_iter()
+            .fold(server, Server::service)
             .bind()
             .await
-            .map_err(|error| Failure::Serve(error.to_string()))?;
+            .map_err(failed)?;
         tracing::info!(address = %bound.address(), "listening");
         bound.serve(shutdown, runtimes.work()).await;
         Ok(())
     });
     runtimes.shutdown(config.server.drain_deadline);
     served
+}
+
+fn failed(error: impl std::error::Error) -> Failure {
+    Failure::Serve(error.to_string())
 }
 
 /// Nobody is authenticated, so that nobody outside of this machine may reach it.

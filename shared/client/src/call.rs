@@ -180,10 +180,18 @@ async fn refusal(call: &Call, response: Response) -> ClientError {
         .headers()
         .get(header::RETRY_AFTER)
         .and_then(|value| value.to_str().ok()?.parse().ok());
+    let request_id = response
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok())
+        .map(str::to_owned);
     let body = response.bytes().await.unwrap_or_default();
     match serde_json::from_slice::<Problem>(&body) {
         Ok(mut problem) => {
             problem.retry_after = problem.retry_after.or(retry_after);
+            if let Some(id) = request_id.filter(|_| problem.status == 500) {
+                problem.detail.push_str(&format!(" ({id})"));
+            }
             ClientError::Problem(Box::new(problem))
         }
         Err(_) => unexpected(call, status, &String::from_utf8_lossy(&body[..body.len().min(SHOWN)])),

@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogsConfig {
-    /// Levels, as in `info` or `info,forebay_compute=debug`.
+    /// Levels by target, as in `info` or `warn,forebay=info,forebay_compute=debug`.
     pub filter: String,
     /// Lines of JSON, or of text for people.
     pub format: LogFormat,
@@ -26,7 +26,7 @@ pub enum LogFormat {
 impl Default for LogsConfig {
     fn default() -> Self {
         LogsConfig {
-            filter: "info".to_owned(),
+            filter: "warn,forebay=info".to_owned(),
             format: LogFormat::Json,
         }
     }

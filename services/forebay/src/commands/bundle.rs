@@ -88,6 +88,11 @@ fn rendered(plan: &Plan, tense: &str) -> String {
     if !plan.recompute.is_empty() {
         parts.push(format!("to be computed, in this order: {}", plan.recompute.join(", ")));
     }
+    parts.extend(
+        plan.warnings
+            .iter()
+            .map(|warning| format!("warning: {}: {}", warning.object, warning.detail)),
+    );
     if !plan.pending.is_empty() {
         parts.push(format!("tables are still being made: {}", plan.pending.join(", ")));
     }
@@ -108,7 +113,7 @@ fn broken(breaks: &[Break]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use forebay_api::apply::{Affect, Change};
+    use forebay_api::apply::{Affect, Change, Warning};
 
     use super::*;
 
@@ -135,6 +140,11 @@ mod tests {
             affects: vec![Affect {
                 reader: "fair_price".to_owned(),
                 why: "sql_changed".to_owned(),
+            }],
+            warnings: vec![Warning {
+                object: "product.interest".to_owned(),
+                code: "not_computed_yet".to_owned(),
+                detail: "streaming groups get no rows by themselves".to_owned(),
             }],
             pending: Vec::new(),
         };

@@ -63,7 +63,10 @@ fn outline(object: &Value) -> String {
 fn write_fields(text: &mut String, value: &Value, depth: usize) {
     let indent = "  ".repeat(depth);
     let entries: Vec<(String, &Value)> = match value {
-        Value::Object(fields) => fields.iter().map(|(name, value)| (format!("{name}:"), value)).collect(),
+        Value::Object(fields) => in_order(fields)
+            .into_iter()
+            .map(|(name, value)| (format!("{name}:"), value))
+            .collect(),
         Value::Array(items) => items.iter().map(|item| ("-".to_owned(), item)).collect(),
         other => {
             let _ = writeln!(text, "{indent}{}", shown(other));

@@ -24,6 +24,9 @@ const REQUEST_BYTES: usize = 4 << 20;
 /// Rejected rows that are listed; the rest is counted.
 const LISTED: usize = 100;
 
+/// How long the last request waits for the stores at most; after that its receipt tells.
+const LAST_REQUEST: Duration = Duration::from_secs(15);
+
 /// Between two looks at a receipt.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -50,17 +53,22 @@ pub async fn ingest(session: &Session, args: IngestArgs) -> Result<(), Failure> 
     };
     let patience: forebay_model::Duration = serde_json::from_value(serde_json::Value::String(args.timeout.clone()))
         .map_err(|error| Failure::Usage(format!("--timeout {}: {error}", args.timeout)))?;
+    let patience = Duration::from_micros(u64::try_from(patience.micros()).unwrap_or_default());
     let mut sending = Sending {
         session,
         group: &args.group,
         query,
+        waiting: RowsQuery {
+            wait: args.wait.iter().map(|store| store.as_str().to_owned()).collect(),
+            timeout: Some(format!("{}ms", patience.min(LAST_REQUEST).as_millis())),
+            ..RowsQuery::default()
+        },
         summary: Summary::default(),
         receipts: Vec::new(),
     };
     sending.summary.group.clone_from(&args.group);
     sending.file(&args.file).await?;
     if !args.wait.is_empty() {
-        let patience = Duration::from_micros(u64::try_from(patience.micros()).unwrap_or_default());
         sending.wait(&args.wait, patience).await?;
     }
     Ok(session.output.write(&sending.summary, rendered)?)
@@ -70,6 +78,8 @@ struct Sending<'a> {
     session: &'a Session,
     group: &'a str,
     query: RowsQuery,
+    /// What the last request says beside that, so that the sinks write early.
+    waiting: RowsQuery,
     summary: Summary,
     receipts: Vec<String>,
 }
@@ -101,7 +111,7 @@ impl Sending<'_> {
         };
         let mut content = Vec::new();
         opened.read_to_end(&mut content).map_err(failed)?;
-        let response = self.request(media_type, Bytes::from(content), 0).await?;
+        let response = self.request(media_type, Bytes::from(content), 0, true).await?;
         self.take(response, 0);
         bar.finish_and_clear();
         Ok(())
@@ -129,7 +139,10 @@ impl Sending<'_> {
                 break;
             }
             let bytes = u64::try_from(part.len()).unwrap_or_default();
-            let response = self.request("application/x-ndjson", Bytes::from(part), first).await?;
+            let last = lines.fill_buf().map_err(&failed)?.is_empty();
+            let response = self
+                .request("application/x-ndjson", Bytes::from(part), first, last)
+                .await?;
             self.take(response, first);
             bar.inc(bytes);
             first += count;
@@ -138,12 +151,13 @@ impl Sending<'_> {
         Ok(())
     }
 
-    async fn request(&self, media_type: &str, rows: Bytes, first: u64) -> Result<RowsResponse, Failure> {
-        let sent = self
-            .session
-            .client
-            .ingest(self.group, media_type, rows, &self.query)
-            .await;
+    async fn request(&self, media_type: &str, rows: Bytes, first: u64, last: bool) -> Result<RowsResponse, Failure> {
+        let mut query = self.query.clone();
+        if last && !self.waiting.wait.is_empty() {
+            query.wait.clone_from(&self.waiting.wait);
+            query.timeout.clone_from(&self.waiting.timeout);
+        }
+        let sent = self.session.client.ingest(self.group, media_type, rows, &query).await;
         sent.map_err(|error| match rejected(&error, first) {
             Some(rows) if self.summary.accepted > 0 => Failure::Failed(format!(
                 "{error}\n{}\nthe {} rows before line {} are accepted; --skip-invalid takes the good rows of a request",

@@ -91,7 +91,7 @@ pub(super) fn rendered(run: &Run) -> String {
     if run.tasks.is_empty() {
         return format!("{head}: nothing is due");
     }
-    let mut table = table(["level", "group", "state", "rows written", "seconds", "error"]);
+    let mut table = table(["level", "group", "state", "rows written", "seconds"]);
     for column in [0, 3, 4] {
         align_right(&mut table, column);
     }
@@ -102,10 +102,15 @@ pub(super) fn rendered(run: &Run) -> String {
             task.state.as_str().to_owned(),
             task.rows_written.map(|rows| rows.to_string()).unwrap_or_default(),
             seconds(task),
-            task.error.clone().unwrap_or_default(),
         ]);
     }
-    format!("{}\n{head}", text(&table))
+    let mut rendered = text(&table);
+    for task in &run.tasks {
+        for said in task.error.iter().chain(&task.warnings) {
+            rendered.push_str(&format!("\n{}: {said}", task.group));
+        }
+    }
+    format!("{rendered}\n{head}")
 }
 
 fn seconds(task: &RunTask) -> String {

@@ -1,14 +1,18 @@
 //! The settings of a process: one struct per section, defaults in code, then a TOML file, then the environment.
 
+mod engine;
 mod lake;
 mod load;
+mod registry;
 mod storage;
 
 use forebay_server::{LogsConfig, RuntimesConfig, ServerConfig};
 use serde::{Deserialize, Serialize};
 
+pub use engine::EngineSection;
 pub use lake::LakeConfig;
 pub use load::{ConfigError, Origin, load};
+pub use registry::RegistryConfig;
 pub use storage::StorageConfig;
 
 /// All settings, as `forebay config` prints them.
@@ -27,4 +31,18 @@ pub struct Config {
     pub storage: StorageConfig,
     /// The Delta tables.
     pub lake: LakeConfig,
+    /// Queries of runs and of historical requests.
+    pub engine: EngineSection,
+    /// The registry.
+    pub registry: RegistryConfig,
+    /// Rows from callers.
+    pub ingestion: forebay_ingestion::IntakeConfig,
+    /// From the row log and from commits into the stores, and the upkeep of tables.
+    pub sinks: forebay_ingestion::SinksConfig,
+    /// Runs and their scheduler.
+    pub compute: forebay_compute::ComputeConfig,
+    /// Requests for features as they are.
+    pub online_serving: forebay_online_serving::Limits,
+    /// Requests for features as they were.
+    pub offline_query: forebay_offline_query::Limits,
 }

@@ -4,7 +4,7 @@ use axum::extract::{FromRequest, OptionalFromRequest, Request};
 use axum::response::{IntoResponse, Response};
 use forebay_api::{Code, Problem};
 use http::{HeaderMap, HeaderValue, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 
 use super::body::{collect, media_type, refuse_encodings};
@@ -79,9 +79,20 @@ pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
             format!("at most {MAX_DEPTH} levels of nesting are taken"),
         ),
     })?;
+    // serde reads a list as a struct, field by field; nobody means that.
+    if text.trim_start().starts_with('[') {
+        return Err(not_an_object(text).into());
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let parsed = T::deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| explain::<T>(text, &error).into())
+}
+
+fn not_an_object(text: &str) -> Problem {
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => Problem::at(Code::WrongType, "", "the body is a JSON list; send an object"),
+        Err(error) => Problem::new(Code::NotParseable, format!("the body is not JSON: {error}")),
+    }
 }
 
 fn check_headers(headers: &HeaderMap) -> Result<(), ApiError> {
@@ -194,7 +205,9 @@ mod tests {
             "unknown_field",
             "/nested/nam",
         );
-        expect("[]", 422, "invalid_value", "");
+        expect("[]", 422, "wrong_type", "");
+        expect(r#"[["a"], {"k": [1]}]"#, 422, "wrong_type", "");
+        expect("[1,", 400, "not_parseable", "");
         expect("null", 422, "wrong_type", "");
     }
 }
