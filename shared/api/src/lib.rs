@@ -9,6 +9,7 @@ pub mod definitions;
 pub mod get_online_features;
 pub mod graph;
 pub mod historical_features;
+pub mod imports;
 pub mod info;
 pub mod online_features;
 mod page;

@@ -40,6 +40,12 @@ impl Table {
     /// The newest version; `None` when there is no table.
     pub(crate) async fn newest(&self) -> Result<Option<DeltaTable>> {
         let mut newest = self.newest.lock().await;
+        if let Some(known) = &*newest
+            && self.has_entry(version_of(known)).await
+            && !self.has_entry(version_of(known) + 1).await
+        {
+            return Ok(Some(known.clone()));
+        }
         if let Some(mut table) = newest.take() {
             // Whatever is wrong with going on from what is known, loading anew decides: the log may have been cleaned up, or the table made anew.
             if table.update_incremental(None).await.is_ok() && self.has_entry(version_of(&table)).await {

@@ -1,4 +1,5 @@
 mod group;
+mod imports;
 mod receipts;
 mod rows;
 #[cfg(test)]
@@ -13,4 +14,6 @@ pub fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(rows::rows))
         .routes(routes!(receipts::receipt))
+        .routes(routes!(imports::import))
+        .routes(routes!(imports::get))
 }

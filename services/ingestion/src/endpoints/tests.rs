@@ -16,7 +16,7 @@ use forebay_storage_delta::{DeltaStore, LakeLocations};
 use forebay_testkit::TempStores;
 use serde_json::{Value as Json, json};
 
-use crate::{Deps, IntakeConfig, SinksConfig, State, Store};
+use crate::{Deps, IntakeConfig, SinksConfig, State, Store, follower::FollowerState};
 
 const NOW: &str = "2026-03-01T00:00:00Z";
 
@@ -675,6 +675,44 @@ async fn more_than_fits_in_memory_is_told_to_come_back() {
         "what a refused request held is free again: {}",
         few.body
     );
+}
+
+#[tokio::test]
+async fn online_rows_are_made_anew_on_request() {
+    let ingestion = Ingestion::start().await;
+    let topic = Topic::of(&ingestion.schema("visitor.labels"));
+    let followed = ingestion.state.followed.clone();
+    let told = async |group: &str| {
+        let url = ingestion.server.url(&format!("/v1/imports/{group}"));
+        Answer::of(ingestion.http.get(url).send().await.unwrap()).await
+    };
+    assert_eq!(told("visitor.labels").await.body["state"], "waiting");
+    let name = "visitor.labels".parse().unwrap();
+    followed.set(topic, &name, FollowerState::Stopped { version: 3 });
+    let stopped = told("visitor.labels").await.body;
+    assert_eq!((&stopped["state"], &stopped["version"]), (&json!("stopped"), &json!(3)));
+    assert!(!followed.take_rebuild(topic));
+
+    let ask = async |body: Json| {
+        ingestion
+            .send("/v1/imports", "application/json", None, body.to_string())
+            .await
+    };
+    let asked = ask(json!({"group": "visitor.labels"})).await;
+    assert_eq!((asked.status, &asked.body["state"]), (202, &json!("rebuilding")));
+    assert!(followed.take_rebuild(topic), "the follower is told");
+
+    assert_eq!(
+        ask(json!({"group": "visitor.profile"})).await.problem(),
+        (409, "conflict")
+    );
+    assert_eq!(
+        ask(json!({"group": "visitor.nobody"})).await.problem(),
+        (422, "unknown_group")
+    );
+    for unknown in ["visitor.profile", "visitor.nobody", "nonsense"] {
+        assert_eq!(told(unknown).await.problem(), (404, "not_found"), "{unknown}");
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
         let mut end = End::Stopped;
         for sink in online_sink.into_iter().chain(offline_sink) {
             match sink.await {
-                Ok(ended) if ended == End::Overtaken => end = End::Overtaken,
+                Ok(End::Overtaken) => end = End::Overtaken,
                 Ok(_) => {}
                 Err(panic) => {
                     tracing::error!(group = %group.name, %panic, "a sink broke down and is started again");

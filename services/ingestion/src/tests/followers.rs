@@ -117,21 +117,10 @@ async fn an_outsiders_delete_stops_the_group_until_it_is_rebuilt() {
     follows(&life, version).await;
     // The table is append-only; whoever takes that away means it.
     let table = outside(&world).await;
-    assert!(
-        table
-            .clone()
-            .delete()
-            .with_predicate("price = 2.0")
-            .await
-            .is_err()
-    );
+    assert!(table.clone().delete().with_predicate("price = 2.0").await.is_err());
     let properties = std::collections::HashMap::from([("delta.appendOnly".to_owned(), "false".to_owned())]);
     let table = table.set_tbl_properties().with_properties(properties).await.unwrap();
-    let (table, _) = table
-        .delete()
-        .with_predicate("price = 2.0")
-        .await
-        .unwrap();
+    let (table, _) = table.delete().with_predicate("price = 2.0").await.unwrap();
     let stopped = FollowerState::Stopped {
         version: table.version().unwrap(),
     };
