@@ -5,6 +5,7 @@
 
 pub mod arrow_cast;
 pub mod arrow_types;
+pub mod avro;
 pub mod from_arrow;
 pub mod json;
 pub mod packed;

@@ -165,7 +165,7 @@ fn row(schema: &GroupSchema) -> impl Strategy<Value = Row> + use<> {
     })
 }
 
-fn schema_and_rows() -> impl Strategy<Value = (Arc<GroupSchema>, Vec<Row>)> {
+pub(crate) fn schema_and_rows() -> impl Strategy<Value = (Arc<GroupSchema>, Vec<Row>)> {
     schema().prop_flat_map(|schema| {
         let rows = vec(row(&schema), 0..6);
         (Just(schema), rows)
