@@ -10,8 +10,9 @@ use std::{
 use forebay_api::schedule::{Schedule, Scheduled};
 use forebay_catalog::{Group, Snapshot};
 use forebay_model::{GroupName, Timestamp, definitions::Trigger};
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use crate::{
     Compute, ComputeConfig,
@@ -208,7 +209,7 @@ impl Scheduler {
 
     async fn forget_old_runs(&self, now: Timestamp) {
         let oldest = now.saturating_sub(self.config.keep_runs);
-        if let Err(error) = self.compute.marks.0.remove_finished(run_id(oldest)).await {
+        if let Err(error) = self.compute.marks.0.remove_finished(first_run_id(oldest)).await {
             tracing::warn!(%error, "old runs cannot be removed");
         }
     }
@@ -257,9 +258,33 @@ fn trigger(group: &Group) -> Option<&Trigger> {
     group.definition().batch.as_ref()?.trigger.as_ref()
 }
 
-/// A UUID of version 7, so that runs are ordered by their creation.
+/// Orders the ids of one moment.
+static IDS: Mutex<Option<ContextV7>> = Mutex::new(None);
+
+/// A UUID of version 7, so that runs are ordered by their creation, also those of one moment.
 pub(crate) fn run_id(now: Timestamp) -> Uuid {
     let micros = now.micros().max(0).cast_unsigned();
     let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or_default();
-    Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, micros / 1_000_000, nanos))
+    let mut ids = IDS.lock();
+    let context = ids.get_or_insert_with(ContextV7::new);
+    Uuid::new_v7(uuid::Timestamp::from_unix(&*context, micros / 1_000_000, nanos))
+}
+
+/// The least id of that moment.
+fn first_run_id(at: Timestamp) -> Uuid {
+    let millis = (at.micros().max(0) / 1_000).cast_unsigned();
+    Uuid::from_u128(u128::from(millis) << 80 | 0x7000_8000_0000_0000_0000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_in_the_order_of_creation() {
+        let now = Timestamp::from_micros(1_767_225_600_000_123);
+        let ids: Vec<Uuid> = (0..1_000).map(|_| run_id(now)).collect();
+        assert!(ids.is_sorted() && ids.iter().all(|id| *id > first_run_id(now)));
+        assert_eq!(first_run_id(now).get_version_num(), 7);
+    }
 }

@@ -1,0 +1,10 @@
+#![allow(clippy::unwrap_used)]
+
+mod runs;
+mod schedule;
+mod world;
+
+#[test]
+fn openapi_document_is_up_to_date() {
+    forebay_server::assert_checked_in("compute", &crate::openapi());
+}
