@@ -159,13 +159,13 @@ impl Sending<'_> {
         }
         let sent = self.session.client.ingest(self.group, media_type, rows, &query).await;
         sent.map_err(|error| match rejected(&error, first) {
-            Some(rows) if self.summary.accepted > 0 => Failure::Failed(format!(
-                "{error}\n{}\nthe {} rows before line {} are accepted; --skip-invalid takes the good rows of a request",
+            Some(rows) => Failure::Failed(format!(
+                "rows do not fit `{}`; --skip-invalid takes the others\n{}\n{} rows before line {} are accepted",
+                self.group,
                 listed(&rows),
                 self.summary.accepted,
                 first + 1
             )),
-            Some(rows) => Failure::Failed(format!("{error}\n{}", listed(&rows))),
             None => error.into(),
         })
     }

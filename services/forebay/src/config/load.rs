@@ -133,4 +133,22 @@ mod tests {
         assert_eq!(from_text(&printed).expect("loads"), Config::default());
         insta::assert_snapshot!(printed);
     }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let documented = include_str!("../../../../docs/configuration.md");
+        let sections: Vec<&str> = documented.split("\n## [").skip(1).collect();
+        let config: toml::Table = toml::Table::try_from(Config::default()).expect("TOML");
+        assert_eq!(sections.len(), config.len());
+        for (name, settings) in &config {
+            let start = format!("{name}]");
+            let section = sections.iter().find(|section| section.starts_with(&start)).expect(name);
+            for setting in settings.as_table().expect("a section").keys() {
+                assert!(section.contains(&format!("\n| `{setting}` |")), "[{name}] {setting}");
+            }
+            let rows = section.lines().filter(|line| line.starts_with("| `")).count();
+            let hidden = usize::from(name == "lake"); // `root` has no default of its own to print
+            assert_eq!(rows, settings.as_table().expect("a section").len() + hidden, "[{name}]");
+        }
+    }
 }
