@@ -14,7 +14,8 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType};
-use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
 use forebay_query::asof::{AsOfJoinExec, HistoryRoles, KnownAt, SpineRoles, TieHash, Told};
 
@@ -146,7 +147,7 @@ async fn run(arguments: Arguments) -> Result<()> {
     let join = Arc::new(Joined(Arc::new(join)));
     let plan = LogicalPlanBuilder::scan("joined", provider_as_source(join), None)?.build()?;
     let mut writer = TableParquetOptions::default();
-    writer.set("compression", "zstd(1)")?;
+    writer.global.compression = Some("zstd(3)".to_owned());
     writer.global.maximum_parallel_row_group_writers = 1;
     let frame = DataFrame::new(state, plan);
     let answer = arguments.answer.to_string_lossy().into_owned();
@@ -159,12 +160,10 @@ async fn run(arguments: Arguments) -> Result<()> {
             .map(RecordBatch::num_rows)
             .sum();
         println!("{rows} rows in {:?}, not written", started.elapsed());
-        let display = displayable(physical.as_ref());
         println!(
             "{}",
-            datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(true)
+            DisplayableExecutionPlan::with_metrics(physical.as_ref()).indent(true)
         );
-        drop(display);
         return Ok(());
     }
     frame.write_parquet(&answer, options, Some(writer)).await?;

@@ -19,6 +19,10 @@ use crate::request::{Columns, refuse};
 /// # Errors
 /// 422 at every value that does not fit, at columns of different lengths, and over `most_rows`.
 pub fn read(columns: &Columns<'_>, known: &[(String, DataType)], most_rows: usize) -> ApiResult<RecordBatch> {
+    if columns.0.is_empty() {
+        let detail = "the spine has no columns; give the keys and `event_time`";
+        return Err(refuse(Code::MissingKey, "/spine/columns", detail));
+    }
     let mut fields = Vec::with_capacity(columns.0.len());
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.0.len());
     let mut errors = Vec::new();

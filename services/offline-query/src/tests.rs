@@ -624,6 +624,11 @@ async fn wrong_requests_are_refused_where_they_are_wrong() {
             "",
         ),
         (
+            json!({"features": features, "spine": {"columns": {}}}),
+            "missing_key",
+            "/spine/columns",
+        ),
+        (
             json!({"features": features, "spine": {}}),
             "invalid_combination",
             "/spine",
