@@ -8,6 +8,9 @@ use crate::retry::Retry;
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// Longest silence within an answer, or before it; historical queries have ten minutes to begin.
+const SILENCE: Duration = Duration::from_secs(660);
+
 /// A client of one installation. Clones share their connections.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -29,6 +32,7 @@ impl Client {
         }
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
             .tcp_nodelay(true)
             .build();
         let http = http.map_err(|error| wrong(with_sources(&error)))?;

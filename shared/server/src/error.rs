@@ -24,7 +24,7 @@ struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Why a response is a 5xx, for the log of [`crate::edge`]; callers never see it.
+/// Why Forebay failed, for the log of [`crate::edge`]; callers never see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause(pub Cow<'static, str>);
 
@@ -107,8 +107,9 @@ impl IntoResponse for ApiError {
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.headers_mut().extend(headers);
-        if status.is_server_error() {
-            let cause = cause.unwrap_or(problem.detail);
+        // A server that refuses under load must not drown in its log: a 503 without a cause is only counted.
+        let cause = cause.or_else(|| (status == StatusCode::INTERNAL_SERVER_ERROR).then_some(problem.detail));
+        if let Some(cause) = cause.filter(|_| status.is_server_error()) {
             response.extensions_mut().insert(Cause(Cow::Owned(cause)));
         }
         response
@@ -131,6 +132,14 @@ mod tests {
         assert_eq!(response.status(), 500);
         let cause = response.extensions().get::<Cause>().expect("a cause");
         assert_eq!(cause.0, "the store is closed: disk gone");
+    }
+
+    #[test]
+    fn refusals_under_load_are_not_logged() {
+        let response = ApiError::new(Code::Overloaded, "busy").into_response();
+        assert!(response.extensions().get::<Cause>().is_none());
+        let response = ApiError::unavailable("down", std::io::Error::other("refused")).into_response();
+        assert!(response.extensions().get::<Cause>().is_some());
     }
 
     #[test]

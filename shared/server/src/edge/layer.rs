@@ -237,7 +237,9 @@ where
                 "no answer within {} ms; ask for less, or ask again",
                 deadline.as_millis()
             );
-            ApiError::new(Code::DeadlineExceeded, detail).into_response()
+            ApiError::new(Code::DeadlineExceeded, detail)
+                .caused_by(Late)
+                .into_response()
         }
     }
 }
@@ -245,6 +247,10 @@ where
 #[derive(Debug, thiserror::Error)]
 #[error("the handler panicked")]
 struct Panicked;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the handler did not answer within its deadline")]
+struct Late;
 
 fn panic_message(panic: &(dyn Any + Send)) -> Cow<'static, str> {
     let message = panic
