@@ -65,8 +65,10 @@ impl Context {
 
 /// Adds the background tasks to the service.
 pub(crate) fn tasks(service: Service, state: &AppState) -> Service {
-    let state = state.clone();
-    service.task("sinks", move |stop| supervise(state, stop))
+    let (supervised, asked) = (state.clone(), state.clone());
+    service
+        .task("sinks", move |stop| supervise(supervised, stop))
+        .ready_when("online rows", move || asked.replay.check(&asked.deps.catalog.current()))
 }
 
 /// Runs the work of all groups until it is told to stop, then waits for it to come to its end.
@@ -74,6 +76,7 @@ pub(crate) async fn supervise(state: AppState, stop: CancellationToken) {
     let flushes = Arc::new(Semaphore::new(state.deps.sinks.concurrent_flushes.max(1)));
     let upkeep = Arc::new(Semaphore::new(1));
     let mut revisions = state.deps.catalog.revisions();
+    state.replay.begin(&state.deps.catalog.current());
     let mut running: HashMap<(Topic, Duty), (CancellationToken, JoinHandle<()>)> = HashMap::new();
     while !stop.is_cancelled() {
         let snapshot = state.deps.catalog.current();

@@ -13,6 +13,7 @@ mod intake;
 mod measures;
 pub mod positions;
 mod receipt;
+mod replay;
 mod sinks;
 mod state;
 #[cfg(test)]
@@ -24,6 +25,7 @@ pub use config::IntakeConfig;
 use forebay_server::{RouteLimits, Service};
 pub use in_flight::InFlight;
 pub use positions::{Positions, Store};
+pub use replay::Replay;
 pub use sinks::{SettledTimes, SinksConfig};
 pub use state::{AppState, Deps, State};
 

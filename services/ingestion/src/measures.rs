@@ -10,6 +10,7 @@ pub(crate) struct SinkMeasures {
     rows: Counter,
     errors: Counter,
     freshness: Gauge,
+    lag: Gauge,
     newest: Option<Timestamp>,
 }
 
@@ -20,6 +21,7 @@ impl SinkMeasures {
             rows: counter!("forebay_sink_rows_total", &labels),
             errors: counter!("forebay_sink_errors_total", &labels),
             freshness: gauge!("forebay_freshness_seconds", &labels),
+            lag: gauge!("forebay_sink_lag_rows", &labels),
             newest: None,
         }
     }
@@ -31,6 +33,11 @@ impl SinkMeasures {
 
     pub(crate) fn failed(&self) {
         self.errors.increment(1);
+    }
+
+    /// So many rows of the log are not in the store yet.
+    pub(crate) fn lags(&self, rows: u64) {
+        self.lag.set(rows as f64);
     }
 
     /// A row with this event time passed.

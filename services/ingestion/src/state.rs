@@ -5,7 +5,7 @@ use forebay_model::Clock;
 use forebay_storage::{ClaimKey, ClaimStore, Leases, OfflineStore, OnlineStore, RowLog};
 use parking_lot::Mutex;
 
-use crate::{InFlight, IntakeConfig, Positions, SettledTimes, SinksConfig, follower::Followed, intake::Budget};
+use crate::{InFlight, IntakeConfig, Positions, Replay, SettledTimes, SinksConfig, follower::Followed, intake::Budget};
 
 /// What ingestion works with.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct State {
     pub settled: Arc<SettledTimes>,
     /// Where the followers stand.
     pub followed: Arc<Followed>,
+    /// Whether what was acknowledged before the start is online.
+    pub replay: Arc<Replay>,
     pub(crate) budget: Budget,
     /// Idempotency keys whose requests are being worked on by this process.
     pub(crate) keys_in_use: Mutex<HashSet<ClaimKey>>,
@@ -45,6 +47,7 @@ impl State {
         Self {
             settled: Arc::new(settled),
             followed: Arc::default(),
+            replay: Arc::default(),
             positions,
             in_flight: Arc::new(InFlight::new(deps.clock.clone())),
             budget: Budget::new(deps.intake.memory_bytes),

@@ -106,6 +106,7 @@ impl Follower {
         match deps.offline.changes(&group.schema, Some(version), VERSIONS).await? {
             Changes::Listed(changes) if changes.is_empty() => {
                 self.stands(group, FollowerState::Following { version });
+                state.replay.done(self.context.topic);
                 self.sink.fresh(deps.clock.now());
                 Ok(false)
             }
@@ -225,6 +226,8 @@ impl Follower {
             );
         }
         self.stands(group, state);
+        // What was there stays; that is all this group shows until somebody acts.
+        self.context.state.replay.done(self.context.topic);
     }
 
     fn stands(&self, group: &Arc<Group>, state: FollowerState) {

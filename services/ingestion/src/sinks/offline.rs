@@ -161,6 +161,11 @@ impl OfflineSink {
                 state.settled.publish(topic, settling);
             }
         }
+        let ends = self.partitions.iter().zip(&bounds);
+        let lag = ends
+            .map(|(partition, (_, end))| end.saturating_sub(partition.committed))
+            .sum();
+        self.measures.lags(lag);
         self.taken.expire(deps.clock.now());
         self.measures.fresh(deps.clock.now());
         Ok(moved)

@@ -65,6 +65,7 @@ impl OnlineSink {
     /// Runs until it is told to stop and has brought in what the log holds then, or its group is gone.
     pub(crate) async fn run(mut self) -> End {
         let mut backoff = Backoff::default();
+        let mut replayed = self.replayed().await;
         loop {
             let Some(group) = self.context.group() else {
                 return End::Stopped;
@@ -73,6 +74,9 @@ impl OnlineSink {
             match self.step(&group, stopping).await {
                 Ok(moved) => {
                     backoff.reset();
+                    if !replayed {
+                        replayed = self.replayed().await;
+                    }
                     if stopping && !moved {
                         break;
                     }
@@ -91,6 +95,22 @@ impl OnlineSink {
             tracing::warn!(group = %self.context.name, %error, "the online store could not be flushed; the log is replayed at the next start");
         }
         End::Stopped
+    }
+
+    /// Whether the log holds nothing that is not online; said at once, so that a start need not wait for a fetch.
+    async fn replayed(&self) -> bool {
+        let Ok(bounds) = self.context.state.deps.row_log.bounds(self.context.topic).await else {
+            return false;
+        };
+        let caught_up = self
+            .positions
+            .iter()
+            .zip(&bounds)
+            .all(|(position, (_, end))| position >= end);
+        if caught_up {
+            self.context.state.replay.done(self.context.topic);
+        }
+        caught_up
     }
 
     /// Brings in what the log holds of each partition, once; tells whether there was anything.
@@ -174,6 +194,10 @@ impl OnlineSink {
     /// Lets the log drop what the store holds durably.
     async fn let_go(&mut self, topic: Topic) -> Result<()> {
         let deps = &self.context.state.deps;
+        let bounds = deps.row_log.bounds(topic).await?;
+        let ends = self.positions.iter().zip(&bounds);
+        self.measures
+            .lags(ends.map(|(position, (_, end))| end.saturating_sub(*position)).sum());
         for partition in 0..u32::try_from(self.positions.len()).unwrap_or_default() {
             let Some(durable) = deps.online.progress(&online_consumer(topic, partition)).await? else {
                 continue;
