@@ -181,7 +181,7 @@ impl World {
                 found.push((keys.value(row), (times.value(row) - NEW_YEAR) / HOUR, value));
             }
         }
-        found.sort_by(|a, b| (a.0, a.1).cmp(&(b.0, b.1)));
+        found.sort_by_key(|row| (row.0, row.1));
         found
     }
 
