@@ -10,6 +10,7 @@
 pub mod binary;
 pub mod files;
 pub mod http;
+pub mod kills;
 pub mod oracle;
 pub mod process;
 pub mod python;

@@ -150,3 +150,10 @@ async fn parity() {
         group.check(&stage).await;
     }
 }
+
+/// Kill -9 at random moments under every kind of load.
+#[tokio::test(flavor = "multi_thread")]
+async fn kills() {
+    let folder = TempDir::new().expect("a temporary folder");
+    forebay_e2e::kills::plays(folder.path()).await;
+}
