@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use datafusion::common::{Result, ScalarValue, plan_datafusion_err};
-use datafusion::datasource::{TableProvider, provider_as_source};
+use arrow::array::RecordBatch;
+use datafusion::common::{Column as ColumnName, JoinType, Result, ScalarValue, plan_datafusion_err};
+use datafusion::datasource::{MemTable, TableProvider, provider_as_source};
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Operator, ident, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column};
@@ -37,6 +39,15 @@ pub enum Spine {
     },
     /// Every key that has a visible row at this moment, sorted, with the same columns.
     At { at: Timestamp, keys: Option<KeyFilter> },
+}
+
+impl Spine {
+    fn keys(&self) -> Option<&KeyFilter> {
+        match self {
+            Self::Table { .. } => None,
+            Self::Period { keys, .. } | Self::At { keys, .. } => keys.as_ref(),
+        }
+    }
 }
 
 /// The keys wanted: the names of the columns, and the values of each key in that order.
@@ -131,15 +142,11 @@ impl Engine {
                 let name = told.found.get_or_insert_with(|| format!("__found_{number}"));
                 found.push(name.clone());
             }
-            let filters = key_filter(&query.spine)?;
-            let filters = match &filters {
-                Some(filter) => std::slice::from_ref(filter),
-                None => &[],
-            };
+            let filters: Vec<Expr> = key_filter(&query.spine).into_iter().collect();
             let join = HistoryJoin {
                 on,
                 features: &group.features,
-                filters,
+                filters: &filters,
                 max_age: group.max_age,
                 told,
             };
@@ -160,7 +167,7 @@ fn made_spine(spine: &Spine, groups: &[AskedGroup], known_at: &KnownTo) -> Resul
         KnownTo::At(time) => Some(time.micros()),
         _ => None,
     };
-    let mut filters: Vec<Expr> = key_filter(spine)?.into_iter().collect();
+    let mut filters: Vec<Expr> = key_filter(spine).into_iter().collect();
     let bound = |time: &Timestamp| {
         lit(ScalarValue::TimestampMicrosecond(
             Some(time.micros()),
@@ -189,6 +196,9 @@ fn made_spine(spine: &Spine, groups: &[AskedGroup], known_at: &KnownTo) -> Resul
         })
         .unwrap_or_default();
     let mut plan = LogicalPlanBuilder::from(moments(&histories, &filters, known_at)?);
+    if let Some(filter) = spine.keys() {
+        plan = of_keys(plan, filter)?;
+    }
     if let Spine::At { at, .. } = spine {
         let mut columns = keys.clone();
         plan = plan.project(columns.clone())?.distinct()?;
@@ -201,30 +211,38 @@ fn made_spine(spine: &Spine, groups: &[AskedGroup], known_at: &KnownTo) -> Resul
         .build()
 }
 
-/// `(a, b) IN ((1, 'x'), …)`, on columns called as the group calls them.
-fn key_filter(spine: &Spine) -> Result<Option<Expr>> {
-    let (Spine::Period { keys: Some(filter), .. } | Spine::At { keys: Some(filter), .. }) = spine else {
-        return Ok(None);
-    };
-    if let [column] = filter.columns.as_slice() {
-        let values = filter.keys.iter().flatten().cloned().map(lit).collect();
-        return Ok(Some(ident(column.as_str()).in_list(values, false)));
+/// Up to so many keys are told to the scans one by one.
+const LISTED_KEYS: usize = 1_000;
+
+/// `a IN (…) AND b IN (…)`: what scans can prune by. It lets other keys pass, and says nothing of very many.
+fn key_filter(spine: &Spine) -> Option<Expr> {
+    let filter = spine.keys().filter(|filter| filter.keys.len() <= LISTED_KEYS)?;
+    conjunction(filter.columns.iter().enumerate().map(|(place, column)| {
+        let values = filter.keys.iter().map(|key| lit(key[place].clone())).collect();
+        ident(column.as_str()).in_list(values, false)
+    }))
+}
+
+/// Exactly the rows of these keys.
+fn of_keys(plan: LogicalPlanBuilder, filter: &KeyFilter) -> Result<LogicalPlanBuilder> {
+    if filter.keys.is_empty() {
+        return plan.filter(lit(false));
     }
-    let any = filter
-        .keys
-        .iter()
-        .filter_map(|key| {
-            let equal = filter
-                .columns
-                .iter()
-                .zip(key)
-                .map(|(column, value)| ident(column.as_str()).eq(lit(value.clone())));
-            datafusion::logical_expr::utils::conjunction(equal)
+    let named = |place: usize| format!("__key_{place}");
+    let columns = (0..filter.columns.len())
+        .map(|place| {
+            let values = ScalarValue::iter_to_array(filter.keys.iter().map(|key| key[place].clone()))?;
+            Ok((named(place), values))
         })
-        .collect::<Vec<_>>();
-    Ok(Some(
-        datafusion::logical_expr::utils::disjunction(any).unwrap_or_else(|| lit(false)),
-    ))
+        .collect::<Result<Vec<_>>>()?;
+    let keys = RecordBatch::try_from_iter(columns)?;
+    let keys = MemTable::try_new(keys.schema(), vec![vec![keys]])?;
+    let keys = LogicalPlanBuilder::scan("keys", provider_as_source(Arc::new(keys)), None)?.build()?;
+    let ours = filter.columns.iter().map(ColumnName::from_name).collect::<Vec<_>>();
+    let theirs = (0..filter.columns.len())
+        .map(|place| ColumnName::from_name(named(place)))
+        .collect();
+    plan.join(keys, JoinType::LeftSemi, (ours, theirs), None)
 }
 
 /// Keeps the rows for which any group found a visible row.

@@ -322,6 +322,22 @@ async fn a_period_is_every_moment_in_order() {
     let one = lake
         .historical(period(0, 100, Some(keys)), KnownTo::Always, &asked)
         .await;
+    let many = KeyFilter {
+        columns: vec!["product_id".to_owned()],
+        keys: (2..100_000).map(|key| vec![ScalarValue::Int64(Some(key))]).collect(),
+    };
+    let same = lake
+        .historical(period(0, 100, Some(many)), KnownTo::Always, &asked)
+        .await;
+    assert_eq!(same, one);
+    let none = KeyFilter {
+        columns: vec!["product_id".to_owned()],
+        keys: Vec::new(),
+    };
+    let none = lake
+        .historical(period(0, 100, Some(none)), KnownTo::Always, &asked)
+        .await;
+    assert_eq!(none.num_rows(), 0);
     // The delete at 30 and the row from the future at 40 are no moments.
     assert_eq!(micros(&one, "event_time"), [Some(14), Some(15)]);
 }
