@@ -215,7 +215,10 @@ impl Compute {
         let (rows_written, version_written) = if group.has_history() {
             let run = job.run.to_string();
             let committed = writer::commit(&*self.offline, &group.schema, &run, computed.rows, ingest_time).await?;
-            (committed.rows, (committed.rows > 0).then_some(committed.version))
+            (
+                committed.map_or(0, |committed| committed.rows),
+                committed.map(|committed| committed.version),
+            )
         } else {
             let written = AtomicU64::new(0);
             writer::log(

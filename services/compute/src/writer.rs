@@ -36,15 +36,19 @@ struct Unstorable {
     detail: String,
 }
 
-/// Appends `rows` to the group's table in one commit that carries the run's identity.
+/// Appends `rows` to the group's table in one commit that carries the run's identity; none when there are no rows.
 pub(crate) async fn commit(
     offline: &dyn OfflineStore,
     schema: &Arc<GroupSchema>,
     run: &str,
     rows: Rows,
     ingest_time: Timestamp,
-) -> Result<Committed, Failure> {
+) -> Result<Option<Committed>, Failure> {
     let layouts = Layouts::new(Arc::clone(schema));
+    let mut rows = Box::pin(rows.peekable());
+    if rows.as_mut().peek().await.is_none() {
+        return Ok(None);
+    }
     let rows: RowsIn = rows
         .and_then(move |batch| {
             let stamped = pack(&layouts, &batch).and_then(|_| stamp(&batch, ingest_time));
@@ -56,7 +60,7 @@ pub(crate) async fn commit(
         rows,
         notes: Default::default(),
     };
-    Ok(offline.append(schema, append).await?)
+    Ok(Some(offline.append(schema, append).await?))
 }
 
 /// Appends `rows` to the row log, for a group without a table. Every attempt emits the same rows with the same identities, in the

@@ -51,7 +51,7 @@ async fn a_diamond_is_computed_level_by_level() {
     let written = &value["version_written"];
     assert_eq!(&task(&run, "product.yield")["versions_read"]["product.value"], written);
 
-    // Again: nothing is new, so nothing is written; then one row is.
+    // Again: nothing is new, so nothing is written, nor committed; then one row is.
     let run = world
         .run(json!({"groups": ["product.value"], "downstream": true}))
         .await;
@@ -62,6 +62,7 @@ async fn a_diamond_is_computed_level_by_level() {
         .map(|t| t["rows_written"].as_u64().unwrap())
         .collect();
     assert_eq!((written, run["state"].as_str()), (vec![0, 0, 0, 0], Some("succeeded")));
+    assert_eq!(task(&run, "product.value").get("version_written"), None);
     world.list(&[(Some(1), 2, Some(100.0), 2000.0)]).await;
     let run = world
         .run(json!({"groups": ["product.value"], "downstream": true}))
