@@ -1,6 +1,6 @@
 //! Merging small files into large sorted ones.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, path::Path, sync::Arc};
 
 use arrow::{compute::SortOptions, datatypes::SchemaRef};
 use datafusion::{
@@ -27,12 +27,15 @@ use crate::{
     provider::{Scan, scan_files},
     sort::ORDER,
     stats::FileStats,
-    table::{Table, is_overtaken},
+    table::{Table, is_overtaken, version_of},
     write::{self, WriteColumns, Written},
 };
 
 /// At most so many bins are merged by one commit, so that it is short and little work is lost when the table moves.
 const BINS: usize = 8;
+
+/// How often the commit is made anew while others append.
+const OVERTAKEN: u32 = 20;
 
 struct Candidate {
     view: LogicalFileView,
@@ -79,35 +82,66 @@ pub(crate) async fn compact(
     for add in &mut written.adds {
         add.data_change = false;
     }
-    let commit = Commit {
-        actions: removes
-            .into_iter()
-            .map(Action::Remove)
-            .chain(written.adds.iter().cloned().map(Action::Add))
-            .collect(),
-        operation: DeltaOperation::Optimize {
-            predicate: None,
-            target_size,
-        },
-        transactions: Vec::new(),
-        notes: Vec::new(),
-    };
-    match commit::commit_onto(&base, commit).await {
-        Ok(version) => {
-            commit::sync_entry(&table.path, version).await?;
-            Ok(Compacted::Merged {
-                version,
-                files_before,
-                files_after,
-            })
+    let mut base = base;
+    for _ in 0..OVERTAKEN {
+        let commit = Commit {
+            actions: removes
+                .iter()
+                .cloned()
+                .map(Action::Remove)
+                .chain(written.adds.iter().cloned().map(Action::Add))
+                .collect(),
+            operation: DeltaOperation::Optimize {
+                predicate: None,
+                target_size,
+            },
+            transactions: Vec::new(),
+            notes: Vec::new(),
+        };
+        match commit::commit_onto(&base, commit).await {
+            Ok(version) => {
+                commit::sync_entry(&table.path, version).await?;
+                return Ok(Compacted::Merged {
+                    version,
+                    files_before,
+                    files_after,
+                });
+            }
+            Err(failure) if is_overtaken(&failure) => {}
+            // It may stand: the files stay, and vacuum takes them if it does not.
+            Err(failure) => return Err(error::from_delta(failure)),
         }
-        Err(failure) if is_overtaken(&failure) => {
-            write::discard(&table.path, &written.adds).await;
-            Ok(Compacted::Moved)
+        // Others only appended if all files that go are in the newest version still; then the same commit is right against that one, too.
+        match table.newest().await? {
+            Some(newest) if holds_all(table, &newest, &bins)? => base = newest,
+            // A store that answers late may have taken the commit and then said that its version exists.
+            Some(newest) if holds_any(table, &newest, &written)? => {
+                return Ok(Compacted::Merged {
+                    version: version_of(&newest),
+                    files_before,
+                    files_after,
+                });
+            }
+            _ => break,
         }
-        // It may stand: the files stay, and vacuum takes them if it does not.
-        Err(failure) => Err(error::from_delta(failure)),
     }
+    write::discard(&table.path, &written.adds).await;
+    Ok(Compacted::Moved)
+}
+
+/// Whether a version has all files of the bins.
+fn holds_all(table: &Table, version: &DeltaTable, bins: &[Vec<Candidate>]) -> Result<bool> {
+    let files = table.files(version)?;
+    let held: HashSet<&Path> = files.iter().map(|file| file.path.as_path()).collect();
+    let mut wanted = bins.iter().flatten().map(|candidate| candidate.file.path.as_path());
+    Ok(wanted.all(|path| held.contains(path)))
+}
+
+/// Whether a version has one of the files written.
+fn holds_any(table: &Table, version: &DeltaTable, written: &Written) -> Result<bool> {
+    let files = table.files(version)?;
+    let mut paths = written.adds.iter().map(|add| table.path.join(&add.path));
+    Ok(paths.any(|path| files.iter().any(|file| file.path == path)))
 }
 
 fn candidates(table: &Table, base: &DeltaTable, policy: &Compaction) -> Result<Vec<Candidate>> {

@@ -152,7 +152,7 @@ pub enum Compacted {
         files_before: usize,
         files_after: usize,
     },
-    /// The table moved in the meantime, so nothing was committed: start over.
+    /// Somebody else has rewritten or removed what was to be merged, so nothing was committed: start over.
     Moved,
 }
 
@@ -209,7 +209,8 @@ pub trait OfflineStore: Provision {
     /// The notes of the commits since `since`, oldest first, as far as the log reaches.
     async fn notes(&self, schema: &Arc<GroupSchema>, since: Timestamp) -> Result<Vec<CommitNotes>>;
 
-    /// Merges small files into large sorted ones, if there are enough. It commits against the version it has read or not at all.
+    /// Merges small files into large sorted ones, if there are enough. It commits against a version that has every file it replaces, or not at all, so two at
+    /// once never double a row; appends in the meantime do not hinder it.
     async fn compact(&self, schema: &Arc<GroupSchema>, policy: &Compaction) -> Result<Compacted>;
 
     /// Writes a checkpoint when one is due, removes expired log entries and unneeded files.

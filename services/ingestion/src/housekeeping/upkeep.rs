@@ -79,7 +79,7 @@ async fn look(context: &Context, group: &Arc<Group>, tidied: &mut Tidied) -> Res
             Compacted::Moved => "moved",
         };
         counter!("forebay_compactions_total", "group" => group.name.to_string(), "outcome" => name).increment(1);
-        tracing::info!(group = %group.name, ?outcome, "compacted");
+        tracing::debug!(group = %group.name, ?outcome, "compacted");
         if !lease.is_held() {
             return Ok(());
         }

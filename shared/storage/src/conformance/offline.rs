@@ -29,6 +29,7 @@ pub async fn offline_store(fresh: impl AsyncFn() -> Arc<dyn OfflineStore>) {
     the_rows_of_a_version_can_be_read(fresh().await).await;
     compaction_keeps_every_row(fresh().await).await;
     two_compactions_at_once_double_nothing(fresh().await).await;
+    compaction_goes_on_beside_appends(fresh().await).await;
     tidying_keeps_what_is_needed(fresh().await).await;
     notes_are_kept(fresh().await).await;
     purging_removes_all(fresh().await).await;
@@ -476,6 +477,26 @@ async fn two_compactions_at_once_double_nothing(store: Arc<dyn OfflineStore>) {
         .filter(|outcome| matches!(outcome, Compacted::Merged { .. }))
         .count();
     assert_eq!(merged, 1, "{outcomes:?}");
+    assert_eq!(all_rows(&*store, &schema).await, sorted(rows));
+}
+
+async fn compaction_goes_on_beside_appends(store: Arc<dyn OfflineStore>) {
+    let schema = made(&*store).await;
+    let rows = some_rows(0, 200);
+    let (before, during) = rows.split_at(100);
+    for (run, rows) in before.chunks(10).enumerate() {
+        let append = running(rows, &format!("before {run}"));
+        store.append(&schema, append).await.expect("appended");
+    }
+    let appends = async {
+        for (run, rows) in during.chunks(2).enumerate() {
+            let append = running(rows, &format!("during {run}"));
+            store.append(&schema, append).await.expect("appended");
+        }
+    };
+    let (merged, ()) = tokio::join!(store.compact(&schema, &EAGER), appends);
+    let merged = merged.expect("compacted");
+    assert!(matches!(merged, Compacted::Merged { .. }), "{merged:?}");
     assert_eq!(all_rows(&*store, &schema).await, sorted(rows));
 }
 
