@@ -18,14 +18,14 @@ const MARK: &str = "made-by-cargo-xtask-demo";
 pub struct Options {
     pub listen: SocketAddr,
     pub data_dir: Option<PathBuf>,
-    pub dev: bool,
+    pub release: bool,
     pub stop: bool,
 }
 
 /// Builds, loads and shows. Leaves the server running unless it is to be stopped or something fails.
 pub fn run(options: &Options) -> Result<(), Error> {
     let data_dir = options.data_dir.clone().unwrap_or_else(|| shell::target().join("demo"));
-    let programs = build(options.dev)?;
+    let programs = build(options.release)?;
     prepare(&data_dir, options.listen)?;
 
     heading("The data: house sales, made into a Delta table with history, a clickstream and labels");
@@ -83,8 +83,12 @@ fn tour(forebay: &Path, data_dir: &Path, url: &str) -> Result<(), Error> {
         "online,offline",
     ])?;
 
-    heading("Compute: level by level");
-    client(&["run"])?;
+    heading("Compute: registering was all it took; what depends on the listings was computed level by level");
+    finished(forebay, url)?;
+    client(&["runs"])?;
+
+    heading("Compute on request: what waits for its hour, and all that depends on it");
+    client(&["run", "product.interest", "market.price", "--downstream"])?;
 
     heading("Online: the answer now");
     client(&[
@@ -123,27 +127,54 @@ fn tour(forebay: &Path, data_dir: &Path, url: &str) -> Result<(), Error> {
     ])
 }
 
+/// Waits until the runs that the changes have started are finished.
+fn finished(forebay: &Path, url: &str) -> Result<(), Error> {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(120) {
+        let mut runs = Command::new(forebay);
+        let output = runs.args(["runs", "--output", "json"]).env("FOREBAY_URL", url).output();
+        let output = output.map_err(|source| shell::not_started(&runs, source))?;
+        let listed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let runs = listed
+            .get("items")
+            .unwrap_or(&listed)
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let is_under_way = |run: &serde_json::Value| matches!(run["state"].as_str(), Some("queued" | "running"));
+        if !runs.is_empty() && !runs.iter().any(is_under_way) {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Err(Error::Other(
+        "the runs that the definitions started do not finish".into(),
+    ))
+}
+
 struct Programs {
     forebay: PathBuf,
     generator: PathBuf,
 }
 
-fn build(dev: bool) -> Result<Programs, Error> {
+fn build(release: bool) -> Result<Programs, Error> {
     heading("Build");
     let mut build = shell::cargo();
+    // The whole workspace's choice of features, so that the tests use what is built here and the other way round.
     build.args([
         "build",
         "--locked",
-        "--package",
+        "--workspace",
+        "--bin",
         "forebay",
-        "--package",
-        "forebay-example-real-estate",
+        "--bin",
+        "real-estate-data",
     ]);
-    if !dev {
+    if release {
         build.arg("--release");
     }
     step(&mut build)?;
-    let folder = shell::target().join(if dev { "debug" } else { "release" });
+    let folder = shell::target().join(if release { "release" } else { "debug" });
     Ok(Programs {
         forebay: folder.join("forebay"),
         generator: folder.join("real-estate-data"),

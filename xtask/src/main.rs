@@ -30,9 +30,9 @@ enum Command {
         /// The server's folder, replaced if an earlier demo made it; by default `demo` in the target folder.
         #[arg(long)]
         data_dir: Option<PathBuf>,
-        /// Build without optimisation: sooner there, slower then.
+        /// Build with optimisation: slower to build, faster from then on.
         #[arg(long)]
-        dev: bool,
+        release: bool,
         /// Stop the server after the tour.
         #[arg(long)]
         stop: bool,
@@ -52,12 +52,12 @@ fn main() -> ExitCode {
         Command::Demo {
             listen,
             data_dir,
-            dev,
+            release,
             stop,
         } => demo::run(&demo::Options {
             listen,
             data_dir,
-            dev,
+            release,
             stop,
         }),
         Command::Test { only } => check::run(&only),
