@@ -120,11 +120,12 @@ pub async fn append(
     ingest_time: IngestTime,
     claimed: Option<Claimed>,
 ) -> Result<Accepted, ApiError> {
-    let (time, batch) = match &claimed {
+    let (moment, batch) = match &claimed {
         Some(claimed) => (claimed.claim.ingest_time, claimed.claim.batch),
         None => (ingest_time.time(), BatchId(Uuid::nil())),
     };
-    set_times(&mut decoded, time);
+    // The group may have settled beyond the time of a claim whose first attempt died, so the rows are taken in when they are, not when they were first sent.
+    set_times(&mut decoded, moment, ingest_time.time().max(moment));
     let count = decoded.accepted();
     let mut rows = Vec::with_capacity(count as usize);
     for part in decoded.parts {

@@ -55,24 +55,21 @@ pub fn reject_ahead(decoded: &Decoded, ingest_time: Timestamp) -> Rejections {
     rejections
 }
 
-/// Gives all rows that do not lie ahead their times, and drops the others.
-pub fn set_times(decoded: &mut Decoded, ingest_time: Timestamp) {
+/// Gives all rows that do not lie ahead of `moment` their times, and drops the others. Rows without an event time get the moment, which is the same in every
+/// attempt of a request; the ingest time is the attempt's own.
+pub fn set_times(decoded: &mut Decoded, moment: Timestamp, ingest_time: Timestamp) {
     for part in &mut decoded.parts {
         let times: Vec<Timestamp> = (0..part.rows.len()).map(|row| part.rows.event_time(row)).collect();
         for (row, event_time) in times.iter().enumerate() {
-            let event_time = if *event_time == UNDATED {
-                ingest_time
-            } else {
-                *event_time
-            };
+            let event_time = if *event_time == UNDATED { moment } else { *event_time };
             part.rows.set_times(row, event_time, ingest_time);
         }
-        if times.iter().any(|time| *time > ingest_time) {
-            part.rows.retain(|row| times[row] <= ingest_time);
+        if times.iter().any(|time| *time > moment) {
+            part.rows.retain(|row| times[row] <= moment);
             let mut row = 0;
             part.indexes.retain(|_| {
                 row += 1;
-                times[row - 1] <= ingest_time
+                times[row - 1] <= moment
             });
         }
     }
