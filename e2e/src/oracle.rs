@@ -33,6 +33,17 @@ pub struct Told {
     pub event_time: Option<i64>,
 }
 
+impl Told {
+    /// What is told where there is no row.
+    pub fn nothing() -> Self {
+        Told {
+            value: Value::Null,
+            status: "NOT_FOUND",
+            event_time: None,
+        }
+    }
+}
+
 impl Oracle {
     /// The row that wins among all of a key, as of `at` and as was known at `known_at`: the greatest event time, then the
     /// last one taken in.
@@ -47,16 +58,11 @@ impl Oracle {
 
     /// What is told of the `feature`th feature.
     pub fn told(&self, key: &[Value], feature: usize, at: i64, known_at: i64) -> Told {
-        let nothing = Told {
-            value: Value::Null,
-            status: "NOT_FOUND",
-            event_time: None,
-        };
         let Some(row) = self.winner(key, at, known_at) else {
-            return nothing;
+            return Told::nothing();
         };
         if row.deleted {
-            return nothing;
+            return Told::nothing();
         }
         let event_time = Some(row.event_time);
         if self.ttl.is_some_and(|ttl| at - row.event_time > ttl) {

@@ -30,7 +30,7 @@ features: [{name: price, type: float64, checks: {min: 0}}, {name: stock, type: i
 kind: FeatureGroup
 name: DOMAIN.profile
 entities: [DOMAIN_user]
-features: [{name: city, type: string}]
+features: [{name: city, type: string}, {name: taste, type: 'vector<float32, 2>'}]
 ---
 kind: FeatureGroup
 name: DOMAIN.computed
@@ -238,8 +238,8 @@ async fn definitions(stage: &Stage, seen: &mut Seen) {
         (Code::UnknownKey, "kind: FeatureGroup\nname: DOMAIN.new\nentities: [{entity: DOMAIN_item, keys: {no_such_key: y}}]\nfeatures: [{name: x, type: int64}]\n".into()),
         (Code::UnknownSource, group("features: [{name: x, type: int64, aggregate: {function: count, window: 10m}}]\nstreaming: {source: no_such_source}")),
         (Code::NotAStream, group("features: [{name: x, type: int64, aggregate: {function: count, window: 10m}}]\nstreaming: {source: DOMAIN.computed}")),
-        (Code::NotATable, group("features: [{name: x, type: int64}]\nbatch: {sql: SELECT item_id, ts AS event_time, 1 AS x FROM DOMAIN_stream}")),
-        (Code::AmbiguousInput, group("features: [{name: x, type: float64}]\nbatch: {inputs: {DOMAIN_stream: {features: [{feature: DOMAIN.facts.price, as: p}]}}, sql: SELECT item_id, event_time, p AS x FROM DOMAIN_stream}")),
+        (Code::NotATable, group("features: [{name: x, type: int64}]\nbatch: {sql: 'SELECT item_id, ts AS event_time, 1 AS x FROM DOMAIN_stream'}")),
+        (Code::AmbiguousInput, group("features: [{name: x, type: float64}]\nbatch: {inputs: {DOMAIN_stream: {features: [{feature: DOMAIN.facts.price, as: p}]}}, sql: 'SELECT item_id, event_time, p AS x FROM DOMAIN_stream'}")),
         (Code::SourceNotFound, "kind: Source\nname: DOMAIN_gone\ndomain: DOMAIN\ndelta: {uri: no/such/table}\nevent_time: ts\n".into()),
         (Code::LocationNotAllowed, "kind: Source\nname: DOMAIN_out\ndomain: DOMAIN\ndelta: {uri: 'file:///etc'}\nevent_time: ts\n".into()),
         (Code::InvalidCombination, "kind: Source\nname: DOMAIN_both\ndomain: DOMAIN\ndelta: {uri: a}\nkafka: {topic: t, format: json}\n".into()),
@@ -250,7 +250,7 @@ async fn definitions(stage: &Stage, seen: &mut Seen) {
         ),
         (
             Code::Cycle,
-            "kind: FeatureGroup\nname: DOMAIN.hen\nentities: [DOMAIN_item]\nfeatures: [{name: x, type: int64}]\nbatch: {sql: SELECT item_id, event_time, x FROM DOMAIN.egg}\n---\nkind: FeatureGroup\nname: DOMAIN.egg\nentities: [DOMAIN_item]\nfeatures: [{name: x, type: int64}]\nbatch: {sql: SELECT item_id, event_time, x FROM DOMAIN.hen}\n".into(),
+            "kind: FeatureGroup\nname: DOMAIN.hen\nentities: [DOMAIN_item]\nfeatures: [{name: x, type: int64}]\nbatch: {sql: 'SELECT item_id, event_time, x FROM DOMAIN.egg'}\n---\nkind: FeatureGroup\nname: DOMAIN.egg\nentities: [DOMAIN_item]\nfeatures: [{name: x, type: int64}]\nbatch: {sql: 'SELECT item_id, event_time, x FROM DOMAIN.hen'}\n".into(),
         ),
     ];
     for (code, yaml) in cases {
@@ -291,7 +291,7 @@ async fn sql(stage: &Stage, seen: &mut Seen) {
         ),
         (
             Code::DuplicateColumn,
-            "SELECT item_id, event_time, price AS x, stock AS x FROM DOMAIN.facts",
+            "SELECT a.item_id, a.event_time, a.price AS x, b.item_id FROM DOMAIN.facts a JOIN DOMAIN.facts b ON a.item_id = b.item_id",
         ),
         (
             Code::WrongType,
@@ -299,7 +299,7 @@ async fn sql(stage: &Stage, seen: &mut Seen) {
         ),
         (
             Code::SqlNotSupported,
-            "SELECT item_id, event_time, price AS x FROM DOMAIN.facts TABLESAMPLE BERNOULLI (10)",
+            "WITH RECURSIVE r AS (SELECT * FROM DOMAIN.facts) SELECT item_id, event_time, price AS x FROM r",
         ),
         (
             Code::InvalidSql,
@@ -378,6 +378,52 @@ async fn rows(stage: &Stage, seen: &mut Seen) {
         seen.note(&answer, Code::RejectedRows);
         seen.note_within(&answer, code);
     }
+    let of_rows = [
+        ("null_key", with("item_id", Value::Null)),
+        ("null_event_time", with("event_time", Value::Null)),
+        ("out_of_range", with("stock", json!(1e19))),
+        ("not_exact", with("stock", json!(1.5))),
+        ("not_an_object", json!([1])),
+    ];
+    for (code, row) in of_rows {
+        let answer = stage.http.post(&path("facts"), &json!({"rows": [row]})).await;
+        let problem = seen.note(&answer, Code::RejectedRows);
+        assert_eq!(problem["rejected"][0]["code"], code, "{problem}");
+    }
+    let twice =
+        r#"{"rows": [{"item_id": 1, "item_id": 1, "event_time": "2026-01-02T00:00:00Z", "price": 1.0, "stock": 1}]}"#;
+    let json_type = [("content-type", "application/json")];
+    let answer = stage.http.send("POST", &path("facts"), &json_type, twice.into()).await;
+    assert_eq!(
+        answer.problem(Code::RejectedRows)["rejected"][0]["code"],
+        "duplicate_field"
+    );
+    let lines = [("content-type", "application/x-ndjson")];
+    let answer = stage.http.send("POST", &path("facts"), &lines, b"{\n".to_vec()).await;
+    assert_eq!(
+        answer.problem(Code::RejectedRows)["rejected"][0]["code"],
+        "not_parseable"
+    );
+    let vectors = [
+        ("null_element", json!([1.0, null])),
+        ("wrong_length", json!([1.0, 2.0, 3.0])),
+    ];
+    for (code, taste) in vectors {
+        let row = json!({"user_id": "u", "event_time": at, "city": "x", "taste": taste});
+        let problem = stage
+            .http
+            .post(&path("profile"), &json!({"rows": [row]}))
+            .await
+            .problem(Code::RejectedRows);
+        assert_eq!(problem["rejected"][0]["code"], code, "{problem}");
+    }
+    let row_of = json!({"user_id": "x".repeat(2000), "event_time": at, "city": "x", "taste": null});
+    let problem = stage
+        .http
+        .post(&path("profile"), &json!({"rows": [row_of]}))
+        .await
+        .problem(Code::RejectedRows);
+    assert_eq!(problem["rejected"][0]["code"], "key_too_long", "{problem}");
     let key = format!("{}-errors", stage.domain);
     let headers = [("idempotency-key", key.as_str())];
     stage
@@ -412,6 +458,7 @@ mod tests {
         let listed: BTreeSet<_> = DOCS
             .lines()
             .filter_map(|line| line.strip_prefix("| `")?.split_once("` | "))
+            .filter(|(_, rest)| rest.starts_with(|first: char| first.is_ascii_digit()))
             .map(|(code, rest)| format!("{code} {}", &rest[..3]))
             .collect();
         let known: BTreeSet<_> = Code::ALL

@@ -103,7 +103,7 @@ async fn numbers(stage: &Stage, rows: &str) {
             .send("POST", rows, &[("content-type", "application/json")], body.into_bytes())
             .await
     };
-    for wrong in ["9223372036854775808", "1.5", "1e3", "true", "[1]", "\"x\"", "\"1.0\""] {
+    for wrong in ["9223372036854775808", "1.5", "1e19", "true", "[1]", "\"x\"", "\"1.5\""] {
         let problem = send(row(wrong, "0.5")).await.problem(Code::RejectedRows);
         assert_eq!(problem["rejected"][0]["field"], "number", "{wrong}: {problem}");
     }

@@ -68,7 +68,11 @@ pub async fn plays(data_dir: &Path) -> Seen {
     overloaded(&stage, &mut seen).await;
     assert!(process.terminate());
 
-    let process = launch.clone().setting("FOREBAY_SERVER__DEADLINE", "1ms").start().await;
+    let process = launch
+        .clone()
+        .setting("FOREBAY_OFFLINE_QUERY__DEADLINE_SECONDS", "0")
+        .start()
+        .await;
     seen.note(
         &process.http.post("/v1/historical-features", &history).await,
         Code::DeadlineExceeded,

@@ -274,7 +274,7 @@ async fn nothing_is_half_applied(stage: &Stage) {
     let before = stage.http.get("/v1/info").await.expect(200);
     let two = yaml(
         stage,
-        "kind: Entity\nname: DOMAIN_other\ndomain: DOMAIN\nkeys: [{name: other_id, type: string}]\n---\nkind: FeatureGroup\nname: DOMAIN.broken\nentities: [DOMAIN_other]\nfeatures: [{name: x, type: int64}]\nbatch: {sql: SELECT other_id, event_time, y AS x FROM DOMAIN.nowhere}\n",
+        "kind: Entity\nname: DOMAIN_other\ndomain: DOMAIN\nkeys: [{name: other_id, type: string}]\n---\nkind: FeatureGroup\nname: DOMAIN.broken\nentities: [DOMAIN_other]\nfeatures: [{name: x, type: int64}]\nbatch: {sql: 'SELECT other_id, event_time, y AS x FROM DOMAIN.nowhere'}\n",
     );
     let problem = stage.http.post_yaml("/v1/apply", &[], &two).await.json();
     assert!(

@@ -51,7 +51,7 @@ features:
 request: [{name: offer, type: float64}]
 expressions:
   - {name: offer_ratio, type: float64, sql: offer / price}
-  - {name: sold_out, type: bool, sql: coalesce(stock = 0, true)}
+  - {name: sold_out, type: bool, sql: 'coalesce(stock = 0, true)'}
 ";
 
 pub async fn plays(stage: &Stage) {

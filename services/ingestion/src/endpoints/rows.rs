@@ -114,13 +114,19 @@ async fn take_in(
 ) -> ApiResult<(Accepted, bool)> {
     let ingest_time = state.in_flight.begin(Topic::of(&group.schema));
     let mut rejections = intake::reject_ahead(&decoded, ingest_time.time());
-    if rejections.count > 0 && !skip_invalid {
-        return Err(rejected(&group, &rejections));
-    }
+    let refused = rejections.count > 0 && !skip_invalid;
     let claimed = match key {
+        None if refused => return Err(rejected(&group, &rejections)),
         None => None,
         Some(key) => match intake::claim_of(&state, key, body_hash, ingest_time.time()).await? {
+            // Before anything else: a repeat is answered as the first time, also where its rows would not fit any more.
             Turn::Answered(body) => return Ok((intake::replayed(body)?, true)),
+            Turn::Append(claimed) if refused => {
+                if claimed.claim.ingest_time == ingest_time.time() {
+                    intake::give_up(claimed).await?;
+                }
+                return Err(rejected(&group, &rejections));
+            }
             Turn::Append(claimed) => Some(claimed),
         },
     };

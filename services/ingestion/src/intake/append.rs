@@ -96,6 +96,15 @@ pub async fn claim_of(
     }
 }
 
+/// Frees the key of a claim under which nothing was appended.
+///
+/// # Errors
+/// 503 when the claims cannot be written.
+pub async fn give_up(claimed: Claimed) -> Result<(), ApiError> {
+    let claims = Arc::clone(&claimed.state.deps.claims);
+    claims.abandon(&claimed.key).await.map_err(unavailable)
+}
+
 /// Identifies the rows of a request with a key: the same in every attempt, and another for another key, body or day.
 fn batch_id(key: &ClaimKey, body_hash: u128, ingest_time: Timestamp) -> BatchId {
     let mut bytes = Vec::new();

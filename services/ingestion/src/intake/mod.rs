@@ -17,7 +17,7 @@ mod options;
 mod parquet_file;
 mod refusal;
 
-pub(crate) use append::{Accepted, Turn, append, claim_of, listed, replayed, unavailable};
+pub(crate) use append::{Accepted, Turn, append, claim_of, give_up, listed, replayed, unavailable};
 pub(crate) use budget::Budget;
 pub(crate) use decoded::{Decoded, Rejections};
 pub(crate) use format::{Format, decode};
