@@ -20,7 +20,7 @@ use crate::FEATURES;
 const ROWS: usize = 1_000;
 const KEYS: i64 = 1_000_000;
 /// Bodies are made before the clock runs and sent over and over.
-const BODIES: usize = 64;
+const BODIES: usize = 1_000;
 
 pub async fn run(url: &str, pid: &str, format: &str, connections: usize, seconds: u64) -> Result<(), Box<dyn Error>> {
     let mut random = ChaCha8Rng::seed_from_u64(7);
@@ -121,7 +121,7 @@ fn body(format: &str, nth: i64, random: &mut ChaCha8Rng) -> Result<Bytes, Box<dy
         writer.write(&batch)?;
         return Ok(writer.into_inner()?.into());
     }
-    let event_time = format!("2026-01-01T00:00:{:02}.000000Z", nth % 60);
+    let event_time = format!("2026-01-01T00:{:02}:{:02}.000000Z", nth / 60 % 60, nth % 60);
     let rows: Vec<String> = keys
         .iter()
         .enumerate()
