@@ -119,12 +119,7 @@ async fn numbers(stage: &Stage, rows: &str) {
         let answer = send(row(right.0, right.1)).await;
         assert!((200..300).contains(&answer.status), "{right:?}: {}", answer.text());
     }
-    for wrong in [
-        "2026-01-01",
-        "yesterday",
-        "2026-13-01T00:00:00Z",
-        "99999999-01-01T00:00:00Z",
-    ] {
+    for wrong in ["yesterday", "2026-13-01T00:00:00Z", "99999999-01-01T00:00:00Z"] {
         let body = json!({"rows": [{"item_id": 1, "event_time": wrong, "number": 1, "score": 0.5}]}).to_string();
         let problem = send(body).await.problem(Code::RejectedRows);
         assert_eq!(problem["rejected"][0]["field"], "event_time", "{wrong}: {problem}");

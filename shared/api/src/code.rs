@@ -110,8 +110,6 @@ codes! {
     UnknownSource = 422 "unknown_source" "A source is not known",
     /// No domain has this name.
     UnknownDomain = 422 "unknown_domain" "A domain is not known",
-    /// A definition that cannot hold.
-    InvalidDefinition = 422 "invalid_definition" "A definition is wrong",
     /// The groups depend on each other in a circle; the detail gives the path.
     Cycle = 422 "cycle" "The dependencies form a cycle",
     /// SQL that cannot be planned against its inputs.

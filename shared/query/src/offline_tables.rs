@@ -23,7 +23,7 @@ pub trait OfflineTables: Send + Sync {
     /// schema's slots in their order (hidden ones too, absent ones null), and `_deleted`, with the types of `forebay_rows::arrow_types`.
     ///
     /// # Errors
-    /// [`SourceError::NotFound`] before the table was made; [`SourceError::Storage`] when it or the version cannot be read.
+    /// [`SourceError::Storage`] before the table was made, and when it or the version cannot be read.
     async fn group(
         &self,
         schema: &Arc<GroupSchema>,

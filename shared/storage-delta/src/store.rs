@@ -268,11 +268,7 @@ impl OfflineTables for DeltaStore {
         schema: &Arc<GroupSchema>,
         version: Option<TableVersion>,
     ) -> Result<OfflineTable, SourceError> {
-        match self.open_group(schema, version).await {
-            Ok(table) => Ok(table),
-            Err(StorageError::NotProvisioned { .. }) => Err(sources::not_found(&schema.name.to_string())),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.open_group(schema, version).await?)
     }
 
     async fn source(&self, uri: &str, version: Option<TableVersion>) -> Result<OfflineTable, SourceError> {
