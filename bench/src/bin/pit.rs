@@ -17,6 +17,7 @@ use datafusion::logical_expr::{Expr, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionConfig, SessionContext};
+use forebay_query::InOrderExec;
 use forebay_query::asof::{AsOfJoinExec, HistoryRoles, KnownAt, SpineRoles, TieHash, Told};
 
 #[global_allocator]
@@ -36,9 +37,6 @@ struct Arguments {
     /// Over this the join spills.
     #[arg(long, default_value_t = 4096)]
     memory_mb: usize,
-    /// Lets the scan drop rows that cannot win before it reads their features.
-    #[arg(long)]
-    pushdown: bool,
     /// Prints the plan with its metrics.
     #[arg(long)]
     explain: bool,
@@ -108,7 +106,9 @@ fn main() -> Result<()> {
 async fn run(arguments: Arguments) -> Result<()> {
     let started = Instant::now();
     let mut config = SessionConfig::new().with_target_partitions(arguments.threads);
-    config.options_mut().execution.parquet.pushdown_filters = arguments.pushdown;
+    // As Forebay's engine sets it.
+    config.options_mut().execution.parquet.pushdown_filters = true;
+    config.options_mut().execution.parquet.reorder_filters = true;
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(arguments.memory_mb << 20)))
         .build_arc()?;
@@ -123,6 +123,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         .with_default_features()
         .build();
     let spine = scan(one_partition, arguments.data.join("spine.parquet")).await?;
+    let spine = Arc::new(InOrderExec::try_new(spine)?);
     let history = scan(state.clone(), arguments.data.join("feats.parquet")).await?;
     let join = AsOfJoinExec::try_new(
         spine,

@@ -20,7 +20,7 @@ use forebay_rows::arrow_types::EVENT_TIME;
 use crate::asof::{Found, KnownAt, SpineRoles, Told};
 use crate::group_history::HistoryJoin;
 use crate::moments::moments;
-use crate::{Engine, GroupHistory, QueryError};
+use crate::{Engine, GroupHistory, InOrderExec, QueryError};
 
 /// Which keys and times are asked for.
 #[derive(Debug, Clone)]
@@ -107,17 +107,15 @@ impl Engine {
             Spine::Table { table, time } => {
                 let plan = LogicalPlanBuilder::scan("spine", provider_as_source(Arc::clone(table)), None)?.build()?;
                 // One partition from end to end: the order of the rows is theirs.
-                (self.ordered_state().create_physical_plan(&plan).await?, time.as_str())
+                let plan = self.ordered_state().create_physical_plan(&plan).await?;
+                (Arc::new(InOrderExec::try_new(in_one(plan))?) as _, time.as_str())
             }
             made => {
                 let plan = made_spine(made, &query.groups, &query.known_at)?;
                 (state.create_physical_plan(&plan).await?, EVENT_TIME)
             }
         };
-        let mut plan = match spine.output_partitioning().partition_count() {
-            1 => spine,
-            _ => Arc::new(CoalescePartitionsExec::new(spine)),
-        };
+        let mut plan = in_one(spine);
         // The spine's columns keep their places, whatever is joined behind them.
         let columns = plan.schema();
         let column = |name: &str| {
@@ -158,6 +156,13 @@ impl Engine {
         // The plan is put together by hand, so that nothing reorders it; only the joins' filters are still to be handed to the scans.
         let pushdown = FilterPushdown::new_post_optimization();
         Ok(pushdown.optimize(plan, state.config_options())?)
+    }
+}
+
+fn in_one(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    match plan.output_partitioning().partition_count() {
+        1 => plan,
+        _ => Arc::new(CoalescePartitionsExec::new(plan)),
     }
 }
 

@@ -9,6 +9,7 @@ mod batch_query;
 mod engine;
 mod group_history;
 mod historical;
+mod in_order;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory_tables;
 mod moments;
@@ -25,6 +26,7 @@ pub use batch_query::{BatchQuery, BatchRows, BatchTable, InputFeature, QueryErro
 pub use engine::{Engine, EngineConfig};
 pub use group_history::GroupHistory;
 pub use historical::{AskedGroup, HistoricalQuery, KeyFilter, KnownTo, Spine};
+pub use in_order::InOrderExec;
 pub use offline_tables::{OfflineTable, OfflineTables};
 pub use spine_files::FileKind;
 pub use unseen_rows::DuplicateRows;

@@ -18,8 +18,8 @@ use futures::TryStreamExt;
 use crate::asof::Told;
 use crate::memory_tables::MemoryTables;
 use crate::{
-    AskedGroup, BatchQuery, BatchTable, Engine, EngineConfig, GroupHistory, HistoricalQuery, InputFeature, KeyFilter,
-    KnownTo, OfflineTables, Spine,
+    AskedGroup, BatchQuery, BatchTable, Engine, EngineConfig, FileKind, GroupHistory, HistoricalQuery, InputFeature,
+    KeyFilter, KnownTo, OfflineTables, Spine,
 };
 
 fn group(name: &str, id: u32, features: &[(&str, DataType)]) -> Arc<GroupSchema> {
@@ -297,6 +297,66 @@ async fn a_spine_keeps_its_rows_and_their_order() {
         ints(&known, "product.value.price"),
         [None, Some(100), None, Some(100), None]
     );
+}
+
+/// Large enough that DataFusion splits a scan of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_keeps_its_order() {
+    let lake = lake();
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("spine.parquet");
+    let rows = 400_000i64;
+    // Without any pattern that an encoding could use.
+    let note = (0..rows).map(|row| {
+        format!(
+            "{:032x}",
+            (row as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
+        )
+    });
+    let spine = RecordBatch::try_from_iter([
+        (
+            "product_id",
+            Arc::new(Int64Array::from_iter_values((0..rows).map(|row| row % 3))) as ArrayRef,
+        ),
+        (
+            "event_time",
+            Arc::new(TimestampMicrosecondArray::from_iter_values(
+                (0..rows).map(|row| row % 40),
+            )),
+        ),
+        ("row", Arc::new(Int64Array::from_iter_values(0..rows))),
+        ("note", Arc::new(note.map(Some).collect::<StringArray>())),
+    ])
+    .expect("a batch");
+    let file = std::fs::File::create(&path).expect("a file");
+    let mut writer = parquet::arrow::ArrowWriter::try_new(file, spine.schema(), None).expect("a writer");
+    for first in (0..rows as usize).step_by(20_000) {
+        writer.write(&spine.slice(first, 20_000)).expect("written");
+        writer.flush().expect("a row group");
+    }
+    writer.close().expect("a file");
+    assert!(
+        std::fs::metadata(&path).expect("a file").len() > 10 << 20,
+        "large enough to be split"
+    );
+    let url = format!("file://{}", path.display());
+    let table = lake
+        .engine
+        .file_table(&url, FileKind::Parquet, &[])
+        .await
+        .expect("a table");
+    let spine = Spine::Table {
+        table,
+        time: "event_time".to_owned(),
+    };
+    let answer = lake
+        .historical(
+            spine,
+            KnownTo::Always,
+            &[(&lake.price, "price"), (&lake.views, "views")],
+        )
+        .await;
+    assert!(ints(&answer, "row").into_iter().eq((0..rows).map(Some)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
