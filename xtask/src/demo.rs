@@ -89,6 +89,7 @@ fn tour(forebay: &Path, data_dir: &Path, url: &str) -> Result<(), Error> {
 
     heading("Compute on request: what waits for its hour, and all that depends on it");
     client(&["run", "product.interest", "market.price", "--downstream"])?;
+    online(forebay, url)?;
 
     heading("Online: the answer now");
     client(&[
@@ -150,6 +151,30 @@ fn finished(forebay: &Path, url: &str) -> Result<(), Error> {
     Err(Error::Other(
         "the runs that the definitions started do not finish".into(),
     ))
+}
+
+/// Waits until what the last run has committed to its table is online too, which takes the follower a moment.
+fn online(forebay: &Path, url: &str) -> Result<(), Error> {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(30) {
+        let mut ask = Command::new(forebay);
+        ask.args([
+            "online",
+            "product.bargain.score",
+            "--entity",
+            "product_id=1",
+            "--output",
+            "json",
+        ]);
+        let output = ask.env("FOREBAY_URL", url).output();
+        let output = output.map_err(|source| shell::not_started(&ask, source))?;
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if answer["results"][1]["statuses"][0] == "PRESENT" {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err(Error::Other("the run's rows do not come online".into()))
 }
 
 struct Programs {
