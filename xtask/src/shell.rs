@@ -55,10 +55,19 @@ pub fn target() -> PathBuf {
     }
 }
 
-/// The cargo that runs this, in the checkout.
+/// The cargo that runs this, in the checkout. What it told us about our own package is not passed on: build scripts that ask for it would run again, and
+/// everything behind them, whenever somebody types `cargo` instead of `cargo xtask`.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let of_this_package = name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_"));
+        if of_this_package {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
