@@ -3,6 +3,7 @@
 //!
 //! No trait here knows HTTP, SQL or a particular server. Rows cross the seams packed (`forebay_rows::packed`), keys encoded (`forebay_model::entity_key`).
 
+mod announcements;
 mod claims;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -12,10 +13,13 @@ mod offline;
 mod online;
 mod provision;
 mod registry;
+mod rejected;
 mod row_log;
 mod runs;
+mod secret;
 mod settled;
 
+pub use announcements::{Announcements, Channel, Heard, ProcessAnnouncements};
 pub use claims::{Claim, ClaimKey, ClaimOutcome, ClaimStore};
 pub use error::StorageError;
 pub use lease::{Lease, Leases, ProcessLeases};
@@ -27,8 +31,10 @@ pub use offline::{
 pub use online::{OnlineAnswer, OnlineRead, OnlineRow, OnlineStore, Progress, Swept};
 pub use provision::Provision;
 pub use registry::{Head, Manifest, ManifestEntry, Published, RegistryStore, StoredObject};
+pub use rejected::{NothingRejected, Rejected, RejectedId, RejectedLog, UnreadableRecord};
 pub use row_log::{Appended, BatchId, Fetched, LogRow, LoggedRow, RowLog, Topic};
 pub use runs::{RunStore, Saved, StoredRun};
+pub use secret::Secret;
 pub use settled::SettledTime;
 
 /// The result of every storage operation.

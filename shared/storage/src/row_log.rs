@@ -2,11 +2,11 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use forebay_model::{Generation, GroupId, GroupSchema};
+use forebay_model::{Generation, GroupId, GroupSchema, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{Provision, Result};
+use crate::{Provision, Result, UnreadableRecord};
 
 /// Identifies the rows of one request through all its attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,7 +37,8 @@ pub struct LogRow {
     pub row: Bytes,
 }
 
-/// Where appended rows stand: `count` consecutive offsets from `first` on. The rows of one partition keep their order.
+/// Where appended rows stand: `count` consecutive offsets from `first` on. The rows of one partition keep their order; they are in several such ranges when
+/// others appended in between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Appended {
     pub partition: u32,
@@ -61,8 +62,12 @@ pub struct LoggedRow {
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
     pub rows: Vec<LoggedRow>,
+    /// Records between them that are no rows, in the order of their offsets. Only a log that others write to has any.
+    pub unreadable: Vec<UnreadableRecord>,
     /// The offset to fetch next.
     pub next: u64,
+    /// No row that is appended later will have an ingest time below this, as far as the log itself can tell; `None` when it cannot.
+    pub settled: Option<Timestamp>,
 }
 
 /// The ordered, partitioned, durable log between ingestion and the sinks: one topic per group and generation.

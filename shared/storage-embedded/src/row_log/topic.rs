@@ -220,8 +220,8 @@ impl TopicLog {
         }
         if from == now {
             return Ok(Fetched {
-                rows: Vec::new(),
                 next: from,
+                ..Fetched::default()
             });
         }
         let topic = self.clone();
@@ -249,6 +249,7 @@ impl TopicLog {
                 return Ok(Fetched {
                     next: last.offset + 1,
                     rows,
+                    ..Fetched::default()
                 });
             }
             match next {
@@ -262,8 +263,8 @@ impl TopicLog {
             }
         }
         Ok(Fetched {
-            rows: Vec::new(),
             next: from,
+            ..Fetched::default()
         })
     }
 
