@@ -7,7 +7,7 @@ use forebay_model::graph::Cycle;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use crate::{ChangeSet, Snapshot};
+use crate::{Announced, ChangeSet, Snapshot};
 
 /// The newest snapshot, shared by everything in the process. Reading it never blocks.
 #[derive(Debug)]
@@ -96,17 +96,43 @@ impl Catalog {
         Ok(next)
     }
 
-    /// Puts a whole snapshot in place, unless a newer one is there. Groups whose tables are known to be there stay ready.
+    /// Takes in what a registry announced. Whatever is known already changes nothing.
+    ///
+    /// # Errors
+    /// [`Gap::Missing`] when what came between was not heard here; a whole snapshot tells it.
+    pub fn hear(&self, announced: &Announced) -> Result<(), Gap> {
+        let readiness = announced.readiness();
+        let current = match announced {
+            Announced::Changes { changes, .. } => {
+                self.publish_with(changes, |snapshot| snapshot.note_readiness(readiness))?
+            }
+            Announced::Readiness { .. } => self.current(),
+        };
+        current.note_readiness(readiness);
+        let found = announced.registry_revision();
+        match found <= current.revision() {
+            true => Ok(()),
+            false => Err(Gap::Missing {
+                expected: current.revision() + 1,
+                found,
+            }),
+        }
+    }
+
+    /// Puts a whole snapshot in place, unless a newer one is there. Groups whose tables are known to be there stay ready, and what the snapshot
+    /// knows of them is taken over in any case.
     pub fn replace(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         let _writing = self.writing.lock();
         let current = self.current.load_full();
         if snapshot.revision() <= current.revision() {
+            current.note_readiness(&snapshot.readiness());
             return current;
         }
         for group in snapshot.groups() {
             if let Ok(known) = current.group(&group.name)
                 && known.schema == group.schema
                 && known.stores == group.stores
+                && !group.is_ready()
             {
                 group.readiness.set(known.readiness.get());
             }

@@ -12,6 +12,7 @@ mod readiness;
 mod sample;
 mod snapshot;
 mod view;
+mod wire;
 
 pub use catalog::{Catalog, Gap, NotYet};
 pub use change_set::{ChangeSet, GroupState, Object, Record, RecordError};
@@ -22,6 +23,7 @@ pub use readiness::{Readiness, Ready};
 pub use sample::SampleError;
 pub use snapshot::{Entry, Snapshot};
 pub use view::View;
+pub use wire::{Announced, WireError};
 
 #[cfg(test)]
 mod tests;

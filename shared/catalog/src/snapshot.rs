@@ -186,6 +186,28 @@ impl Snapshot {
         self.groups.values()
     }
 
+    /// Every revision that this snapshot knows, so that an empty one becomes its equal by them: older revisions of views first.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = Object> + '_ {
+        let older = self.views.values().flat_map(|revisions| {
+            let newest = revisions.last_key_value().map(|(newest, _)| *newest);
+            let older = revisions.values().filter(move |view| Some(view.revision) != newest);
+            older.map(|view| Object {
+                revision: view.revision,
+                deleted: false,
+                record: Arc::new(Record {
+                    definition: view.shared_definition(),
+                    group: None,
+                }),
+            })
+        });
+        let newest = self.entries.values().map(|entry| Object {
+            revision: entry.revision,
+            deleted: entry.deleted,
+            record: Arc::clone(&entry.record),
+        });
+        older.chain(newest)
+    }
+
     /// # Errors
     /// [`LookupError::UnknownGroup`].
     pub fn group(&self, name: &GroupName) -> Result<&Arc<Group>, LookupError> {

@@ -14,12 +14,12 @@ fn definitions() -> Vec<Definition> {
     parsed.into_iter().map(|p| p.definition).collect()
 }
 
-fn snapshot() -> Snapshot {
+pub(crate) fn snapshot() -> Snapshot {
     Snapshot::of_definitions(definitions(), &Default::default()).expect("a snapshot")
 }
 
 /// The change set that writes one object of the sample again.
-fn update(snapshot: &Snapshot, id: &str, revision: u64) -> ChangeSet {
+pub(crate) fn update(snapshot: &Snapshot, id: &str, revision: u64) -> ChangeSet {
     let (_, entry) = snapshot
         .entries()
         .find(|(found, _)| found.name == id)

@@ -25,6 +25,10 @@ impl View {
         &self.definition().name
     }
 
+    pub(crate) fn shared_definition(&self) -> Arc<Definition> {
+        Arc::clone(&self.definition)
+    }
+
     #[must_use]
     pub fn definition(&self) -> &FeatureView {
         match &*self.definition {
