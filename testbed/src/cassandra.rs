@@ -1,0 +1,304 @@
+//! Apache Cassandra: one node.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::server::{Ready, Server};
+use crate::{Error, Port, download, java};
+
+const POM: &str = include_str!("../servers/cassandra/pom.xml");
+const SETTINGS: &str = include_str!("../servers/cassandra/cassandra.yaml");
+const LOGGING: &str = include_str!("../servers/cassandra/logback.xml");
+
+/// What Cassandra needs of Java's insides.
+const OPENS: [&str; 11] = [
+    "java.base/java.io",
+    "java.base/java.lang",
+    "java.base/java.lang.module",
+    "java.base/java.lang.reflect",
+    "java.base/java.util",
+    "java.base/sun.nio.ch",
+    "java.base/jdk.internal.loader",
+    "java.base/jdk.internal.math",
+    "java.base/jdk.internal.module",
+    "java.base/jdk.internal.ref",
+    "java.base/jdk.internal.reflect",
+];
+const OPENS_MORE: [&str; 2] = [
+    "java.base/jdk.internal.util.jar",
+    "jdk.management/com.sun.management.internal",
+];
+const EXPORTS: [&str; 8] = [
+    "java.base/jdk.internal.misc",
+    "java.base/java.lang.ref",
+    "jdk.unsupported/sun.misc",
+    "java.management.rmi/com.sun.jmx.remote.internal.rmi",
+    "java.rmi/sun.rmi.registry",
+    "java.rmi/sun.rmi.server",
+    "java.sql/java.sql",
+    "jdk.attach/sun.tools.attach",
+];
+
+/// When a write is on disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CommitlogSync {
+    /// Every second: fast, and kill -9 of this only node loses writes that it has acknowledged.
+    #[default]
+    Periodic,
+    /// Before it is acknowledged, many together: about 1,700 writes per second, none lost. For tests that kill the node.
+    Group,
+}
+
+/// How a node is started.
+#[derive(Clone, Debug)]
+pub struct CassandraOptions {
+    pub commitlog_sync: CommitlogSync,
+    /// Java's heap, MiB.
+    pub heap_mib: u32,
+}
+
+impl Default for CassandraOptions {
+    fn default() -> Self {
+        CassandraOptions {
+            commitlog_sync: CommitlogSync::default(),
+            heap_mib: 384,
+        }
+    }
+}
+
+/// A running node. It ends, and its folder goes, when this is dropped.
+#[derive(Debug)]
+pub struct Cassandra {
+    server: Server,
+    folder: TempDir,
+    jars: PathBuf,
+    port: Port,
+    /// For other nodes, and for JMX.
+    other_ports: [Port; 2],
+}
+
+impl Cassandra {
+    /// Starts a node and waits until it takes CQL.
+    ///
+    /// # Errors
+    /// When Java or Maven is missing, or the node does not start.
+    pub fn start(options: CassandraOptions) -> Result<Cassandra, Error> {
+        let jars = download::jars("cassandra", POM)?;
+        let folder = temporary()?;
+        let (port, other_ports) = (Port::take()?, [Port::take()?, Port::take()?]);
+        let sync = match options.commitlog_sync {
+            CommitlogSync::Periodic => "commitlog_sync: periodic\ncommitlog_sync_period: 1000ms",
+            CommitlogSync::Group => "commitlog_sync: group\ncommitlog_sync_group_window: 2ms",
+        };
+        let settings = SETTINGS
+            .replace("@FOLDER@", &folder.path().display().to_string())
+            .replace("@PORT@", &port.number.to_string())
+            .replace("@STORAGE_PORT@", &other_ports[0].number.to_string())
+            .replace("@COMMITLOG_SYNC@", sync);
+        for (name, text) in [("cassandra.yaml", settings.as_str()), ("logback.xml", LOGGING)] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).map_err(Error::file(&path))?;
+        }
+        let command = daemon(&options, folder.path(), &jars, other_ports[1].number)?;
+        let ready = Ready::Says("Starting listening for CQL clients");
+        let server = Server::launch("Cassandra", command, folder.path().to_owned(), ready)?;
+        server.wait()?;
+        Ok(Cassandra {
+            server,
+            folder,
+            jars,
+            port,
+            other_ports,
+        })
+    }
+
+    /// Where it takes CQL.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// The folder of its data and its `log`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Ends it with kill -9. Its data stay.
+    pub fn kill(&self) {
+        self.server.kill();
+    }
+
+    /// Starts it again on its data, after kill -9 if it runs, at the same address.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&self) -> Result<(), Error> {
+        self.server.restart()
+    }
+
+    /// Stops it in its tracks: connections stay open and hang.
+    pub fn pause(&self) {
+        self.server.pause();
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.server.resume();
+    }
+
+    /// Writes a keyspace's memtables to sstables.
+    ///
+    /// # Errors
+    /// When nodetool fails.
+    pub fn flush(&self, keyspace: &str) -> Result<(), Error> {
+        self.nodetool(&["flush", keyspace]).map(drop)
+    }
+
+    /// Merges a keyspace's sstables into one per table.
+    ///
+    /// # Errors
+    /// When nodetool fails.
+    pub fn compact(&self, keyspace: &str) -> Result<(), Error> {
+        self.nodetool(&["compact", keyspace]).map(drop)
+    }
+
+    /// Runs `nodetool` with these words. Returns what it printed.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn nodetool(&self, words: &[&str]) -> Result<String, Error> {
+        let mut command = Command::new(java::java()?);
+        command
+            .arg("-Xmx128m")
+            .args(modules())
+            .args(locations(self.folder.path()))
+            .args(["-cp", &class_path(&self.jars), "org.apache.cassandra.tools.NodeTool"])
+            .args(["-h", "127.0.0.1", "-p", &self.other_ports[1].number.to_string()])
+            .args(words)
+            .stdin(Stdio::null());
+        let shown = format!("nodetool {}", words.join(" "));
+        let output = command.output().map_err(|source| Error::Start {
+            command: shown.clone(),
+            source,
+        })?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            return Ok(text(&output.stdout));
+        }
+        Err(Error::Failed {
+            command: shown,
+            output: format!("{}{}", text(&output.stdout), text(&output.stderr)),
+        })
+    }
+}
+
+/// A folder for one server.
+pub(crate) fn temporary() -> Result<TempDir, Error> {
+    tempfile::Builder::new()
+        .prefix("forebay-testbed-")
+        .tempdir()
+        .map_err(Error::file(&std::env::temp_dir()))
+}
+
+fn daemon(options: &CassandraOptions, folder: &Path, jars: &Path, jmx_port: u16) -> Result<Vec<String>, Error> {
+    let heap = options.heap_mib;
+    let mut command = vec![
+        java::java()?.display().to_string(),
+        format!("-Xms{heap}m"),
+        format!("-Xmx{heap}m"),
+    ];
+    command.extend(
+        [
+            "-Xss512k",
+            "-XX:+UseSerialGC",
+            "-XX:MaxDirectMemorySize=256m",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:+PerfDisableSharedMem",
+            "-Djava.awt.headless=true",
+            "-Djdk.attach.allowAttachSelf=true",
+            "-Dio.netty.tryReflectionSetAccessible=true",
+            "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+            "-Dcassandra.ring_delay_ms=2000",
+            "-Dcassandra.superuser_setup_delay_ms=0",
+            // Otherwise it closes its output, and nobody sees when it is ready.
+            "-Dcassandra-foreground=yes",
+        ]
+        .map(str::to_owned),
+    );
+    command.push(format!("-javaagent:{}", jamm(jars)?.display()));
+    command.push(format!("-Dcassandra.jmx.local.port={jmx_port}"));
+    command.extend(modules());
+    command.extend(locations(folder));
+    command.extend([
+        "-cp".into(),
+        class_path(jars),
+        "org.apache.cassandra.service.CassandraDaemon".into(),
+    ]);
+    Ok(command)
+}
+
+fn modules() -> impl Iterator<Item = String> {
+    let opens = OPENS
+        .into_iter()
+        .chain(OPENS_MORE)
+        .map(|module| ("--add-opens", module));
+    let exports = EXPORTS.into_iter().map(|module| ("--add-exports", module));
+    opens
+        .chain(exports)
+        .map(|(option, module)| format!("{option}={module}=ALL-UNNAMED"))
+}
+
+fn locations(folder: &Path) -> [String; 3] {
+    let folder = folder.display();
+    [
+        format!("-Dlogback.configurationFile={folder}/logback.xml"),
+        format!("-Dcassandra.config=file://{folder}/cassandra.yaml"),
+        format!("-Dcassandra.storagedir={folder}"),
+    ]
+}
+
+pub(crate) fn class_path(jars: &Path) -> String {
+    format!("{}/*", jars.display())
+}
+
+/// The agent that measures objects; its name carries a version.
+fn jamm(jars: &Path) -> Result<PathBuf, Error> {
+    let files = std::fs::read_dir(jars).map_err(Error::file(jars))?;
+    files
+        .flatten()
+        .map(|file| file.path())
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("jamm-"))
+        })
+        .ok_or_else(|| Error::File {
+            path: jars.join("jamm-*.jar"),
+            source: std::io::ErrorKind::NotFound.into(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn starts_and_starts_again_on_its_data() {
+        let cassandra = Cassandra::start(CassandraOptions::default()).expect("it starts");
+        let is_up = || TcpStream::connect(cassandra.address()).is_ok();
+        assert!(is_up());
+        cassandra.flush("system").expect("nodetool works");
+        cassandra.kill();
+        assert!(!is_up());
+        cassandra.restart().expect("it starts again");
+        assert!(is_up());
+        let told = cassandra.nodetool(&["status"]).expect("nodetool works");
+        assert!(told.contains("UN"), "{told}");
+        let folder = cassandra.folder().to_owned();
+        drop(cassandra);
+        assert!(!folder.exists());
+    }
+}

@@ -1,0 +1,110 @@
+//! The servers' programs: fetched once by Maven and Go, which know their registries, and kept for all test beds of this machine.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::Error;
+
+/// `${XDG_CACHE_HOME:-~/.cache}/forebay/testbed`.
+pub(crate) fn cache() -> PathBuf {
+    let from = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    from("XDG_CACHE_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join("forebay/testbed")
+}
+
+/// The folder of this name in the cache, filled by `fill` unless it was before. One process fills it while the others wait.
+///
+/// # Errors
+/// When the folder cannot be written, or from `fill`; the next call tries again.
+fn once(name: &str, fill: impl FnOnce(&Path) -> Result<(), Error>) -> Result<PathBuf, Error> {
+    let folder = cache().join(name);
+    std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
+    let (lock_path, complete) = (folder.join(".lock"), folder.join(".complete"));
+    let lock = File::create(&lock_path).map_err(Error::file(&lock_path))?;
+    lock.lock().map_err(Error::file(&lock_path))?;
+    if !complete.exists() {
+        fill(&folder)?;
+        File::create(&complete).map_err(Error::file(&complete))?;
+    }
+    Ok(folder)
+}
+
+/// The jars that a Maven project depends on at run time. Returns their folder.
+///
+/// # Errors
+/// When Maven is not there or fails.
+pub(crate) fn jars(name: &str, pom: &str) -> Result<PathBuf, Error> {
+    once(&format!("{name}-{:016x}", hash(pom)), |folder| {
+        let pom_path = folder.join("pom.xml");
+        std::fs::write(&pom_path, pom).map_err(Error::file(&pom_path))?;
+        let mut maven = Command::new("mvn");
+        maven
+            .args([
+                "-q",
+                "-B",
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+                "-f",
+            ])
+            .arg(&pom_path)
+            .arg(format!("-DoutputDirectory={}", folder.display()));
+        fetch(&mut maven, "mvn", "install Maven, on Debian `apt-get install maven`")
+    })
+}
+
+/// Builds the program of a Go module. Returns the folder that holds it.
+///
+/// # Errors
+/// When Go is not there, too old, or fails.
+pub(crate) fn go_program(name: &str, package: &str, version: &str) -> Result<PathBuf, Error> {
+    once(&format!("{name}-{version}"), |folder| {
+        // Hundreds of megabytes that nobody needs again.
+        let objects = tempfile::tempdir().map_err(Error::file(&std::env::temp_dir()))?;
+        let mut go = Command::new("go");
+        go.args(["install", "-ldflags", "-s -w", &format!("{package}@{version}")])
+            .env("GOBIN", folder)
+            .env("GOCACHE", objects.path())
+            .env("CGO_ENABLED", "0")
+            .current_dir(folder);
+        fetch(&mut go, "go", "install Go 1.26 or later; Debian's own is older")
+    })
+}
+
+fn fetch(command: &mut Command, program: &'static str, hint: &str) -> Result<(), Error> {
+    let shown = format!("{command:?}");
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::Missing {
+                program,
+                hint: hint.to_owned(),
+            },
+            _ => Error::Start {
+                command: shown.clone(),
+                source,
+            },
+        })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Err(Error::Failed {
+        command: shown,
+        output: format!("{}{}", text(&output.stdout), text(&output.stderr)),
+    })
+}
+
+/// FNV-1a: names a folder after what it was made from.
+fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

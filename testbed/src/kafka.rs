@@ -1,0 +1,269 @@
+//! Apache Kafka: one to three brokers that are controllers too.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::cassandra::{class_path, temporary};
+use crate::server::{Ready, Server};
+use crate::{Error, Port, download, java};
+
+const POM: &str = include_str!("../servers/kafka/pom.xml");
+const SETTINGS: &str = include_str!("../servers/kafka/server.properties");
+const LOGGING: &str = include_str!("../servers/kafka/log4j2.yaml");
+
+/// 16 bytes in URL-safe base64; any will do.
+const CLUSTER: &str = "Zm9yZWJheS10ZXN0YmVkMQ";
+
+/// How a cluster is started.
+#[derive(Clone, Debug)]
+pub struct KafkaOptions {
+    /// 1 to 3. With three, topics have three replicas of which two must be in sync, and the cluster goes on without one broker.
+    pub brokers: usize,
+    /// Java's heap, MiB for each broker.
+    pub heap_mib: u32,
+    /// Further lines of `server.properties`.
+    pub properties: Vec<(String, String)>,
+}
+
+impl Default for KafkaOptions {
+    fn default() -> Self {
+        KafkaOptions {
+            brokers: 1,
+            heap_mib: 384,
+            properties: Vec::new(),
+        }
+    }
+}
+
+/// A running cluster. It ends, and its folder goes, when this is dropped.
+#[derive(Debug)]
+pub struct Kafka {
+    brokers: Vec<Broker>,
+    _folder: TempDir,
+}
+
+/// One broker of a cluster.
+#[derive(Debug)]
+pub struct Broker {
+    server: Server,
+    port: Port,
+    _controller_port: Port,
+}
+
+impl Kafka {
+    /// Starts a cluster and waits until all brokers are ready.
+    ///
+    /// # Errors
+    /// When Java or Maven is missing, or a broker does not start.
+    pub fn start(options: KafkaOptions) -> Result<Kafka, Error> {
+        let jars = download::jars("kafka", POM)?;
+        let folder = temporary()?;
+        let logging = folder.path().join("log4j2.yaml");
+        std::fs::write(&logging, LOGGING).map_err(Error::file(&logging))?;
+        let count = options.brokers.clamp(1, 3);
+        let mut ports = Vec::new();
+        for _ in 0..count {
+            ports.push((Port::take()?, Port::take()?));
+        }
+        let voters: Vec<_> = ports
+            .iter()
+            .zip(1..)
+            .map(|((_, controller), id)| format!("{id}@{}", controller.address()))
+            .collect();
+        let java = Java::new(&options, &jars, &logging)?;
+        let mut brokers = Vec::new();
+        for ((port, controller_port), id) in ports.into_iter().zip(1..) {
+            let node = folder.path().join(format!("broker{id}"));
+            std::fs::create_dir(&node).map_err(Error::file(&node))?;
+            let settings = SETTINGS
+                .replace("@ID@", &format!("{id}"))
+                .replace("@VOTERS@", &voters.join(","))
+                .replace("@PORT@", &port.number.to_string())
+                .replace("@CONTROLLER_PORT@", &controller_port.number.to_string())
+                .replace("@FOLDER@", &node.display().to_string())
+                .replace("@REPLICAS@", &count.to_string())
+                .replace("@IN_SYNC@", &(count.div_ceil(2)).to_string());
+            let more: String = options
+                .properties
+                .iter()
+                .map(|(name, value)| format!("{name}={value}\n"))
+                .collect();
+            let path = node.join("server.properties");
+            std::fs::write(&path, settings + &more).map_err(Error::file(&path))?;
+            java.format(&path)?;
+            let ready = Ready::Says("Kafka Server started");
+            brokers.push(Broker {
+                server: Server::launch("Kafka", java.broker(&path), node, ready)?,
+                port,
+                _controller_port: controller_port,
+            });
+        }
+        for broker in &brokers {
+            broker.server.wait()?;
+        }
+        Ok(Kafka {
+            brokers,
+            _folder: folder,
+        })
+    }
+
+    /// The brokers' addresses, separated by commas: Kafka's `bootstrap.servers`.
+    pub fn addresses(&self) -> String {
+        let addresses: Vec<_> = self.brokers.iter().map(|broker| broker.address().to_string()).collect();
+        addresses.join(",")
+    }
+
+    pub fn brokers(&self) -> &[Broker] {
+        &self.brokers
+    }
+
+    /// Ends all brokers with kill -9. Their data stay.
+    pub fn kill(&self) {
+        self.brokers.iter().for_each(Broker::kill);
+    }
+
+    /// Starts all brokers again on their data, after kill -9 of those that run, at the same addresses.
+    ///
+    /// # Errors
+    /// When one does not start.
+    pub fn restart(&self) -> Result<(), Error> {
+        self.kill();
+        // A broker is ready only with a majority of the controllers.
+        std::thread::scope(|scope| {
+            let starts: Vec<_> = self
+                .brokers
+                .iter()
+                .map(|broker| scope.spawn(|| broker.restart()))
+                .collect();
+            starts
+                .into_iter()
+                .try_for_each(|start| start.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    }
+
+    /// Stops all brokers in their tracks: connections stay open and hang.
+    pub fn pause(&self) {
+        self.brokers.iter().for_each(Broker::pause);
+    }
+
+    /// Lets all brokers go on.
+    pub fn resume(&self) {
+        self.brokers.iter().for_each(Broker::resume);
+    }
+}
+
+impl Broker {
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// Ends it with kill -9. Its data stay.
+    pub fn kill(&self) {
+        self.server.kill();
+    }
+
+    /// Starts it again on its data, after kill -9 if it runs.
+    ///
+    /// # Errors
+    /// When it does not start, for example without a majority of the controllers.
+    pub fn restart(&self) -> Result<(), Error> {
+        self.server.restart()
+    }
+
+    /// Stops it in its tracks: connections stay open and hang.
+    pub fn pause(&self) {
+        self.server.pause();
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.server.resume();
+    }
+}
+
+/// How Kafka's programs are called.
+struct Java {
+    program: PathBuf,
+    heap_mib: u32,
+    options: Vec<String>,
+}
+
+impl Java {
+    fn new(options: &KafkaOptions, jars: &Path, logging: &Path) -> Result<Java, Error> {
+        Ok(Java {
+            program: java::java()?,
+            heap_mib: options.heap_mib,
+            options: vec![
+                "-XX:+UseSerialGC".into(),
+                "-XX:+ExitOnOutOfMemoryError".into(),
+                "-Djava.awt.headless=true".into(),
+                format!("-Dlog4j2.configurationFile={}", logging.display()),
+                "-cp".into(),
+                class_path(jars),
+            ],
+        })
+    }
+
+    fn broker(&self, settings: &Path) -> Vec<String> {
+        let heap = self.heap_mib;
+        let mut command = vec![
+            self.program.display().to_string(),
+            format!("-Xms{heap}m"),
+            format!("-Xmx{heap}m"),
+        ];
+        command.extend(self.options.iter().cloned());
+        command.extend(["kafka.Kafka".into(), settings.display().to_string()]);
+        command
+    }
+
+    /// Prepares a broker's folder.
+    fn format(&self, settings: &Path) -> Result<(), Error> {
+        let mut command = Command::new(&self.program);
+        command
+            .arg("-Xmx128m")
+            .args(&self.options)
+            .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"])
+            .arg(settings)
+            .stdin(Stdio::null());
+        let output = command.output().map_err(|source| Error::Start {
+            command: "kafka.tools.StorageTool".into(),
+            source,
+        })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Err(Error::Failed {
+            command: "kafka.tools.StorageTool".into(),
+            output: format!("{}{}", text(&output.stdout), text(&output.stderr)),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn three_brokers_of_which_one_dies() {
+        let options = KafkaOptions {
+            brokers: 3,
+            heap_mib: 256,
+            ..KafkaOptions::default()
+        };
+        let kafka = Kafka::start(options).expect("they start");
+        let is_up = |broker: &Broker| TcpStream::connect(broker.address()).is_ok();
+        assert!(kafka.brokers().iter().all(is_up));
+        assert_eq!(kafka.addresses().split(',').count(), 3);
+        kafka.brokers()[0].kill();
+        assert_eq!(kafka.brokers().iter().filter(|broker| is_up(broker)).count(), 2);
+        kafka.brokers()[0].restart().expect("it starts again");
+        kafka.restart().expect("they start again");
+        assert!(kafka.brokers().iter().all(is_up));
+    }
+}

@@ -1,0 +1,145 @@
+//! S3: versitygw over a folder. Conditional PUT (`If-None-Match: *`) works.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::cassandra::temporary;
+use crate::server::{Ready, Server};
+use crate::{Error, Port, download};
+
+const PACKAGE: &str = "github.com/versity/versitygw/cmd/versitygw";
+const VERSION: &str = "v1.8.0";
+
+/// How a server is started.
+#[derive(Clone, Debug)]
+pub struct S3Options {
+    /// The buckets that it has.
+    pub buckets: Vec<String>,
+}
+
+impl Default for S3Options {
+    fn default() -> Self {
+        S3Options {
+            buckets: vec![S3Address::BUCKET.to_owned()],
+        }
+    }
+}
+
+/// Where a server is. All have the same credentials and a bucket `forebay`; requests name the bucket in the path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct S3Address {
+    /// Such as `http://127.0.0.1:20001`.
+    pub endpoint: String,
+}
+
+impl S3Address {
+    pub const BUCKET: &str = "forebay";
+    pub const ACCESS_KEY: &str = "test";
+    pub const SECRET_KEY: &str = "testsecret";
+    pub const REGION: &str = "us-east-1";
+}
+
+/// A running server. It ends, and its objects go, when this is dropped.
+#[derive(Debug)]
+pub struct S3 {
+    server: Server,
+    folder: TempDir,
+    port: Port,
+}
+
+impl S3 {
+    /// Starts a server and waits until it accepts connections.
+    ///
+    /// # Errors
+    /// When Go is missing or too old, or the server does not start.
+    pub fn start(options: S3Options) -> Result<S3, Error> {
+        let program = download::go_program("versitygw", PACKAGE, VERSION)?.join("versitygw");
+        let folder = temporary()?;
+        let (objects, sidecar) = (folder.path().join("objects"), folder.path().join("sidecar"));
+        let buckets = options.buckets.iter().map(|bucket| objects.join(bucket));
+        for path in buckets.chain([sidecar.clone()]) {
+            std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
+        }
+        let port = Port::take()?;
+        let command = command(&program, port.address().to_string(), &objects, &sidecar);
+        let server = Server::launch(
+            "versitygw",
+            command,
+            folder.path().to_owned(),
+            Ready::Listens(port.address()),
+        )?;
+        server.wait()?;
+        Ok(S3 { server, folder, port })
+    }
+
+    pub fn address(&self) -> S3Address {
+        S3Address {
+            endpoint: format!("http://{}", self.port.address()),
+        }
+    }
+
+    /// The folder that holds the buckets: the objects are its files.
+    pub fn objects(&self) -> PathBuf {
+        self.folder.path().join("objects")
+    }
+
+    /// Ends it with kill -9. Its objects stay.
+    pub fn kill(&self) {
+        self.server.kill();
+    }
+
+    /// Starts it again on its objects, after kill -9 if it runs, at the same address.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn restart(&self) -> Result<(), Error> {
+        self.server.restart()
+    }
+
+    /// Stops it in its tracks: connections stay open and hang.
+    pub fn pause(&self) {
+        self.server.pause();
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.server.resume();
+    }
+}
+
+fn command(program: &Path, listen: String, objects: &Path, sidecar: &Path) -> Vec<String> {
+    let text = |path: &Path| path.display().to_string();
+    let gateway = [text(program), "--access".into(), S3Address::ACCESS_KEY.into()];
+    let keys = ["--secret".into(), S3Address::SECRET_KEY.into(), "--port".into(), listen];
+    let backend = ["posix".into(), "--sidecar".into(), text(sidecar), text(objects)];
+    gateway.into_iter().chain(keys).chain(backend).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// What an unsigned request for a bucket is answered.
+    fn status(s3: &S3) -> Option<String> {
+        let mut stream = TcpStream::connect(s3.port.address()).ok()?;
+        let request = "GET /forebay HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1).map(str::to_owned)
+    }
+
+    #[test]
+    fn asks_for_credentials_and_starts_again() {
+        let s3 = S3::start(S3Options::default()).expect("it starts");
+        assert_eq!(status(&s3).as_deref(), Some("403"));
+        s3.kill();
+        assert_eq!(status(&s3), None);
+        s3.restart().expect("it starts again");
+        assert_eq!(status(&s3).as_deref(), Some("403"));
+    }
+}

@@ -1,0 +1,122 @@
+//! A server that can be killed, paused and started again in its folder.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::Error;
+use crate::supervised::Supervised;
+
+/// How long a server may take to start on a machine that has much else to do.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// When a server is ready.
+#[derive(Debug)]
+pub(crate) enum Ready {
+    /// Its log has this text.
+    Says(&'static str),
+    /// It accepts connections.
+    Listens(SocketAddr),
+}
+
+/// A server in a folder that exists.
+#[derive(Debug)]
+pub(crate) struct Server {
+    name: &'static str,
+    command: Vec<String>,
+    folder: PathBuf,
+    ready: Ready,
+    process: Mutex<Option<Supervised>>,
+}
+
+impl Server {
+    /// Starts it without waiting until it is ready.
+    pub fn launch(name: &'static str, command: Vec<String>, folder: PathBuf, ready: Ready) -> Result<Server, Error> {
+        let server = Server {
+            name,
+            command,
+            folder,
+            ready,
+            process: Mutex::new(None),
+        };
+        server.relaunch()?;
+        Ok(server)
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Supervised>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn relaunch(&self) -> Result<(), Error> {
+        let mut process = self.process();
+        // The one before must be gone before the next opens the same folder.
+        *process = None;
+        *process = Some(Supervised::start(&self.command, &self.folder)?);
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends before, or takes too long.
+    pub fn wait(&self) -> Result<(), Error> {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            if self.is_ready() {
+                return Ok(());
+            }
+            if !self.process().as_ref().is_some_and(Supervised::is_running) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Err(Error::NotReady {
+            server: self.name,
+            log: self.log_end(),
+        })
+    }
+
+    fn is_ready(&self) -> bool {
+        match &self.ready {
+            Ready::Says(text) => std::fs::read(self.folder.join("log"))
+                .is_ok_and(|log| log.windows(text.len()).any(|part| part == text.as_bytes())),
+            Ready::Listens(address) => TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok(),
+        }
+    }
+
+    /// Ends it with kill -9 and returns when it is gone. Its folder stays.
+    pub fn kill(&self) {
+        *self.process() = None;
+    }
+
+    /// Starts it again in its folder, after kill -9 if it runs, and waits until it is ready.
+    pub fn restart(&self) -> Result<(), Error> {
+        self.relaunch()?;
+        self.wait()
+    }
+
+    /// Stops its process in its tracks: connections stay open and hang.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets a paused process go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        if let Some(process) = self.process().as_mut() {
+            process.signal(name);
+        }
+    }
+
+    /// The last lines of its log.
+    fn log_end(&self) -> String {
+        let log = std::fs::read(self.folder.join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
