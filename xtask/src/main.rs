@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask openapi`.
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask servers`, `cargo xtask openapi`.
 
 mod check;
 mod demo;
 mod http;
 mod openapi;
+mod servers;
 mod shell;
 mod tools;
 
@@ -43,6 +44,8 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
+    /// Starts Cassandra, Kafka and an S3 server, prints the variables by which tests find them, and runs until it is ended.
+    Servers,
     /// Renews the documents under openapi/ from the code.
     Openapi,
 }
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
             stop,
         }),
         Command::Test { only } => check::run(&only),
+        Command::Servers => servers::run(),
         Command::Openapi => openapi::renew(),
     };
     match result {

@@ -4,13 +4,19 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use super::Count;
+use crate::servers::Servers;
 use crate::shell;
 
-/// Runs all tests, shows what they print, and adds up the `test result:` lines.
+/// Runs all tests beside one server of each kind, shows what they print, and adds up the `test result:` lines.
 pub fn run() -> Count {
+    let servers = match Servers::start() {
+        Ok(servers) => servers,
+        Err(error) => return Count::of(Err(error)),
+    };
     let mut command = shell::cargo();
     command
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .envs(servers.variables())
         .stdout(Stdio::piped());
     let mut child = match command.spawn() {
         Ok(child) => child,
