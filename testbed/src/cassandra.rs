@@ -104,7 +104,7 @@ impl Cassandra {
         }
         let command = daemon(&options, folder.path(), &jars, other_ports[1].number)?;
         let ready = Ready::Says("Starting listening for CQL clients");
-        let server = Server::launch("Cassandra", command, folder.path().to_owned(), ready)?;
+        let server = Server::launch("Cassandra", command, folder.path(), folder.path(), ready)?;
         server.wait()?;
         Ok(Cassandra {
             server,

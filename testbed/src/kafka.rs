@@ -96,7 +96,7 @@ impl Kafka {
             java.format(&path)?;
             let ready = Ready::Says("Kafka Server started");
             brokers.push(Broker {
-                server: Server::launch("Kafka", java.broker(&path), node, ready)?,
+                server: Server::launch("Kafka", java.broker(&path), &node, folder.path(), ready)?,
                 port,
                 _controller_port: controller_port,
             });

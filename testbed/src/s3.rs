@@ -66,7 +66,8 @@ impl S3 {
         let server = Server::launch(
             "versitygw",
             command,
-            folder.path().to_owned(),
+            folder.path(),
+            folder.path(),
             Ready::Listens(port.address()),
         )?;
         server.wait()?;

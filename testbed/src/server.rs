@@ -1,7 +1,7 @@
 //! A server that can be killed, paused and started again in its folder.
 
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,17 +26,26 @@ pub(crate) struct Server {
     name: &'static str,
     command: Vec<String>,
     folder: PathBuf,
+    /// The folder of all servers that were started together.
+    all: PathBuf,
     ready: Ready,
     process: Mutex<Option<Supervised>>,
 }
 
 impl Server {
-    /// Starts it without waiting until it is ready.
-    pub fn launch(name: &'static str, command: Vec<String>, folder: PathBuf, ready: Ready) -> Result<Server, Error> {
+    /// Starts it in `folder`, without waiting until it is ready. `all` is that folder or holds it.
+    pub fn launch(
+        name: &'static str,
+        command: Vec<String>,
+        folder: &Path,
+        all: &Path,
+        ready: Ready,
+    ) -> Result<Server, Error> {
         let server = Server {
             name,
             command,
-            folder,
+            folder: folder.to_owned(),
+            all: all.to_owned(),
             ready,
             process: Mutex::new(None),
         };
@@ -52,7 +61,7 @@ impl Server {
         let mut process = self.process();
         // The one before must be gone before the next opens the same folder.
         *process = None;
-        *process = Some(Supervised::start(&self.command, &self.folder)?);
+        *process = Some(Supervised::start(&self.command, &self.folder, &self.all)?);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! A server's process under a small shell that is its parent and ends it when we are gone.
 //!
 //! The shell reads from a pipe that only this process holds open. It does what the lines say; when the pipe closes without a line before it, this process
-//! has ended, in whatever way, and the shell ends the server with kill -9 and removes its folder. The shell is the server's parent, so the process id it
+//! has ended, in whatever way, and the shell ends the server with kill -9 and removes what it wrote. The shell is the server's parent, so the process id it
 //! signals is the server's for as long as it has not waited for it.
 
 use std::fs::File;
@@ -12,9 +12,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::Error;
 
-/// `$1` is the folder, the rest the server's command. Job control is off, so the server stays in the shell's process group.
+/// `$1` is the server's folder, `$2` what to remove in the end, the rest the server's command. Job control is off, so the server stays in the shell's process group.
 const SUPERVISE: &str = r#"
-folder=$1; shift
+folder=$1; all=$2; shift 2
 "$@" </dev/null >>"$folder/log" 2>&1 &
 server=$!
 echo "$server"
@@ -26,7 +26,7 @@ while read -r line; do
 done
 kill -9 "$server" 2>/dev/null
 wait "$server" 2>/dev/null
-rm -rf "$folder"
+rm -rf "$all"
 "#;
 
 /// A running server. It ends when this is dropped.
@@ -40,11 +40,12 @@ pub(crate) struct Supervised {
 }
 
 impl Supervised {
-    /// Starts a command whose output goes to `log` in the folder. The folder is removed if this process ends without dropping the server.
+    /// Starts a command whose output goes to `log` in the folder. `all`, which is this folder or holds it, is removed if this process ends without
+    /// dropping the server.
     ///
     /// # Errors
     /// When there is no shell, or the log cannot be written.
-    pub fn start(command: &[String], folder: &Path) -> Result<Supervised, Error> {
+    pub fn start(command: &[String], folder: &Path, all: &Path) -> Result<Supervised, Error> {
         let log = folder.join("log");
         File::create(&log).map_err(Error::file(&log))?;
         let failed = |source| Error::Start {
@@ -53,7 +54,7 @@ impl Supervised {
         };
         let mut shell = Command::new("sh")
             .args(["-c", SUPERVISE, "supervise"])
-            .arg(folder)
+            .args([folder, all])
             .args(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -118,7 +119,7 @@ mod tests {
     }
 
     fn sleeps(folder: &Path) -> Supervised {
-        Supervised::start(&["sleep".into(), "600".into()], folder).expect("sleep starts")
+        Supervised::start(&["sleep".into(), "600".into()], folder, folder).expect("sleep starts")
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
     #[test]
     fn one_that_ends_by_itself_is_not_running() {
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Supervised::start(&["false".into()], folder.path()).expect("it starts");
+        let server = Supervised::start(&["false".into()], folder.path(), folder.path()).expect("it starts");
         let begin = Instant::now();
         while server.is_running() {
             assert!(begin.elapsed() < Duration::from_secs(10));
