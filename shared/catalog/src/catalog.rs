@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
-use forebay_model::graph::Cycle;
+use forebay_model::{GroupId, LayoutNumber, graph::Cycle};
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
-use crate::{Announced, ChangeSet, Snapshot};
+use crate::{Announced, ChangeSet, Group, Snapshot};
 
 /// The newest snapshot, shared by everything in the process. Reading it never blocks.
 #[derive(Debug)]
@@ -16,7 +19,12 @@ pub struct Catalog {
     revision: watch::Sender<u64>,
     /// One writer at a time; readers do not take it.
     writing: Mutex<()>,
+    /// Somebody has met something that is newer than the newest snapshot.
+    newer: Notify,
 }
+
+/// How often one who waits for something newer asks for it.
+const ASK: Duration = Duration::from_millis(250);
 
 /// A change set that does not follow the snapshot it should change.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +58,7 @@ impl Catalog {
             current: ArcSwap::from_pointee(snapshot),
             revision,
             writing: Mutex::new(()),
+            newer: Notify::new(),
         }
     }
 
@@ -171,5 +180,31 @@ impl Catalog {
                 newest: current.revision(),
             })
         }
+    }
+
+    /// The group once its newest layout is at least this one: for who has met a row that is newer than the catalog. A registry in another process is
+    /// asked; nothing is returned when it does not know either within `patience`.
+    pub async fn newer_layout(&self, id: GroupId, layout: LayoutNumber, patience: Duration) -> Option<Arc<Group>> {
+        let deadline = Instant::now() + patience;
+        let mut revisions = self.revisions();
+        loop {
+            let current = self.current();
+            let known = current.group_by_id(id).filter(|group| group.schema.layout >= layout);
+            if let Some(group) = known {
+                return Some(Arc::clone(group));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.newer.notify_one();
+            // Either it has changed or it is time to ask again.
+            let _ = tokio::time::timeout(left.min(ASK), revisions.changed()).await;
+        }
+    }
+
+    /// For the follower: resolves when somebody needs what the registry has published since.
+    pub(crate) async fn newer_asked(&self) {
+        self.newer.notified().await;
     }
 }

@@ -7,6 +7,7 @@ mod catalog;
 mod change_set;
 mod error;
 mod extensions;
+pub mod follower;
 mod group;
 mod readiness;
 mod sample;

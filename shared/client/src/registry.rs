@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use forebay_api::apply::Plan;
+use forebay_api::changes::RegistrySnapshot;
 use forebay_api::graph::GraphQuery;
 use forebay_api::info::Info;
 use forebay_api::search::{SearchPage, SearchQuery};
@@ -47,6 +48,20 @@ impl Client {
     /// The installation: its version, environment and limits.
     pub async fn info(&self) -> Result<Info, ClientError> {
         self.json(&Call::get("/v1/info")).await
+    }
+
+    /// Everything that is registered, for services that keep a copy; none when the registry is still at revision
+    /// `known` with all its groups ready.
+    pub async fn registry_snapshot(&self, known: Option<u64>) -> Result<Option<RegistrySnapshot>, ClientError> {
+        let mut call = Call::get("/v1/changes/snapshot");
+        if let Some(known) = known {
+            call = call.header("if-none-match", format!("\"{known}\""));
+        }
+        match self.json(&call).await {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(ClientError::Unexpected { status: 304, .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// What this bundle, YAML with one object per document, would change.

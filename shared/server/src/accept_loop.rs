@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use forebay_api::{Code, PROBLEM_JSON, Problem};
 use hyper::Request;
@@ -21,6 +20,8 @@ use tower::Service;
 
 use crate::config::ServerConfig;
 use crate::connection::{Connection, Phase};
+use crate::pieces::Sent;
+use crate::roof::Roof;
 use crate::shutdown::Shutdown;
 
 /// Connections over the limit that are being told so at once; more are closed without a word.
@@ -30,11 +31,11 @@ const REFUSALS: usize = 64;
 ///
 /// Draining: for `drain_delay` connections are still taken and answers carry `Connection: close`, so that balancers
 /// see /readyz first; then the listener closes, idle connections end, and requests under way have `drain_deadline`.
-pub(crate) async fn run(listener: TcpListener, router: Router, config: &ServerConfig, shutdown: &Shutdown) {
+pub(crate) async fn run(listener: TcpListener, roof: Roof, config: ServerConfig, shutdown: Shutdown) {
     let connections = TaskTracker::new();
     let ending = CancellationToken::new();
     let accepting = Accepting {
-        router,
+        roof,
         header_timeout: config.header_timeout,
         idle_timeout: config.idle_timeout,
         places: Arc::new(Semaphore::new(config.max_connections)),
@@ -66,7 +67,7 @@ pub(crate) async fn run(listener: TcpListener, router: Router, config: &ServerCo
 }
 
 struct Accepting {
-    router: Router,
+    roof: Roof,
     header_timeout: Duration,
     idle_timeout: Duration,
     places: Arc<Semaphore>,
@@ -96,7 +97,7 @@ impl Accepting {
             };
             let connection = serve(
                 socket,
-                self.router.clone(),
+                self.roof.clone(),
                 self.header_timeout,
                 self.idle_timeout,
                 self.ending.clone(),
@@ -126,7 +127,7 @@ impl Accepting {
 /// Serves one connection to its end.
 async fn serve(
     socket: TcpStream,
-    router: Router,
+    roof: Roof,
     header_timeout: Duration,
     idle_timeout: Duration,
     ending: CancellationToken,
@@ -136,12 +137,12 @@ async fn serve(
     let service = service_fn(move |request: Request<Incoming>| {
         phase.begin_request();
         let phase = phase.clone();
-        let answer = router.clone().call(request.map(Body::new));
+        let answer = roof.router().call(request.map(Body::new));
         async move {
             let answer = answer.await;
             phase.end_request();
             Ok::<_, Infallible>(match answer {
-                Ok(response) => response,
+                Ok(response) => Sent::of(response),
                 Err(never) => match never {},
             })
         }

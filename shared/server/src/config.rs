@@ -13,6 +13,9 @@ use crate::duration_text;
 pub struct ServerConfig {
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Listen on other than loopback addresses although nobody is authenticated: whoever reaches the port may do
+    /// everything. For networks that only let in whom they should.
+    pub allow_unauthenticated: bool,
     /// Connections open at once; one more is answered 503 and closed.
     pub max_connections: usize,
     /// From a request's first byte to the end of its headers; then the connection is closed.
@@ -42,6 +45,7 @@ impl Default for ServerConfig {
     fn default() -> Self {
         ServerConfig {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7070)),
+            allow_unauthenticated: false,
             max_connections: 4096,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),

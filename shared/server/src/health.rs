@@ -10,11 +10,14 @@ use serde::Serialize;
 use crate::extract::Json;
 use crate::service::ReadyCheck;
 use crate::shutdown::Shutdown;
+use crate::starting::Starting;
 use crate::telemetry;
 
 #[derive(Clone)]
 pub(crate) struct Health {
     pub checks: Vec<ReadyCheck>,
+    /// Of a process that has not started yet.
+    pub starting: Option<Starting>,
     pub shutdown: Shutdown,
 }
 
@@ -46,6 +49,14 @@ async fn ready(State(health): State<Health>) -> Response {
             name: "shutdown",
             detail: "the process is draining".to_owned(),
         });
+    }
+    if let Some(starting) = &health.starting {
+        waiting_for.push(Waiting {
+            name: "start",
+            detail: "the process opens its backends".to_owned(),
+        });
+        let backends = starting.waiting_for().into_iter();
+        waiting_for.extend(backends.map(|(name, detail)| Waiting { name, detail }));
     }
     for check in &health.checks {
         if let Err(detail) = (check.check)() {

@@ -71,10 +71,13 @@ mod health;
 mod logs;
 mod openapi;
 pub mod page;
+mod pieces;
+mod roof;
 mod runtimes;
 mod server;
 mod service;
 mod shutdown;
+mod starting;
 mod telemetry;
 #[cfg(any(test, feature = "testing"))]
 mod testing;
@@ -90,10 +93,12 @@ pub use extract::{
 pub use forebay_api::{Code, Problem, ProblemError};
 pub use logs::{LogFormat, LogsConfig, LogsError, start as start_logs};
 pub use openapi::{assert_checked_in, document};
+pub use pieces::Pieces;
 pub use runtimes::{Runtimes, RuntimesConfig};
 pub use server::{BindError, Bound, Server};
 pub use service::Service;
 pub use shutdown::Shutdown;
+pub use starting::Starting;
 pub use telemetry::start as start_metrics;
 #[cfg(any(test, feature = "testing"))]
 pub use testing::TestServer;

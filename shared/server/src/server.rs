@@ -1,6 +1,8 @@
 //! A process's server: its services behind one listener.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use forebay_api::Code;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,8 +26,10 @@ use crate::edge::{Edge, Shared};
 use crate::error::ApiError;
 use crate::health::{self, Health};
 use crate::openapi;
+use crate::roof::Roof;
 use crate::service::{ReadyCheck, Service, Task};
 use crate::shutdown::Shutdown;
+use crate::starting::Starting;
 use crate::telemetry;
 
 /// How often recorded samples are moved into their buckets.
@@ -92,44 +97,100 @@ impl Bound {
     /// Serves until `shutdown` drains; then finishes what is under way, stops the tasks and returns. Tasks run on
     /// `work`. What is not done after `drain_deadline` is cut.
     pub async fn serve(self, shutdown: Shutdown, work: &Handle) {
-        let Bound {
-            config,
-            mut services,
-            listener,
-            ..
-        } = self;
-        let tasks = Tasks {
-            tracker: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
-        let mut checks: Vec<ReadyCheck> = Vec::new();
-        for service in &mut services {
-            checks.append(&mut service.checks);
-            checks.extend(service.tasks.drain(..).map(|task| tasks.spawn(task, work)));
-        }
-        let upkeep = work.spawn(async {
-            loop {
-                tokio::time::sleep(UPKEEP).await;
-                telemetry::upkeep();
+        let shared = Shared::new(self.config.clone(), shutdown.clone());
+        let (app, tasks) = start(self.services, &shared, &shutdown, work);
+        let accepting = accept_loop::run(self.listener, Roof::new(app), self.config.clone(), shutdown.clone());
+        finish(tokio::spawn(accepting), tasks, self.config.drain_deadline, &shutdown).await;
+    }
+
+    /// The same for services that are still being made: until `opening` has them, /livez answers, /readyz says what is
+    /// waited for, and everything else is refused with 503. A shutdown meanwhile ends at once.
+    ///
+    /// # Errors
+    /// That of `opening`.
+    pub async fn serve_when<E>(
+        self,
+        opening: impl Future<Output = Result<Vec<Service>, E>>,
+        starting: &Starting,
+        shutdown: Shutdown,
+        work: &Handle,
+    ) -> Result<(), E> {
+        let shared = Shared::new(self.config.clone(), shutdown.clone());
+        let roof = Roof::new(starting_app(&shared, starting, &shutdown));
+        let accepting = accept_loop::run(self.listener, roof.clone(), self.config.clone(), shutdown.clone());
+        let accepting = tokio::spawn(accepting);
+        let opened = tokio::select! {
+            opened = opening => opened,
+            () = shutdown.draining() => {
+                accepting.abort();
+                return Ok(());
             }
-        });
-        let app = app(services, checks, &config, &shutdown);
-        accept_loop::run(listener, app, &config, &shutdown).await;
-        upkeep.abort();
-        tasks.finish(config.drain_deadline, &shutdown).await;
+        };
+        let mut services = self.services;
+        match opened {
+            Ok(mut more) => services.append(&mut more),
+            Err(error) => {
+                accepting.abort();
+                return Err(error);
+            }
+        }
+        let (app, tasks) = start(services, &shared, &shutdown, work);
+        roof.replace(app);
+        finish(accepting, tasks, self.config.drain_deadline, &shutdown).await;
+        Ok(())
     }
 }
 
+/// Starts the tasks of all services and puts their routes under one roof.
+fn start(mut services: Vec<Service>, shared: &Arc<Shared>, shutdown: &Shutdown, work: &Handle) -> (Router, Tasks) {
+    let upkeep = work.spawn(async {
+        loop {
+            tokio::time::sleep(UPKEEP).await;
+            telemetry::upkeep();
+        }
+    });
+    let tasks = Tasks {
+        tracker: TaskTracker::new(),
+        stop: CancellationToken::new(),
+        upkeep,
+    };
+    let mut checks: Vec<ReadyCheck> = Vec::new();
+    for service in &mut services {
+        checks.append(&mut service.checks);
+        checks.extend(service.tasks.drain(..).map(|task| tasks.spawn(task, work)));
+    }
+    (app(services, checks, shared, shutdown), tasks)
+}
+
+/// Waits for the end of the accept loop, then ends the tasks.
+async fn finish(accepting: JoinHandle<()>, tasks: Tasks, deadline: Duration, shutdown: &Shutdown) {
+    if let Err(error) = accepting.await {
+        tracing::error!("the accept loop has failed: {error}");
+    }
+    tasks.finish(deadline, shutdown).await;
+}
+
+/// The routes of a process whose services are still being made.
+fn starting_app(shared: &Arc<Shared>, starting: &Starting, shutdown: &Shutdown) -> Router {
+    let health = health::routes(Health {
+        checks: Vec::new(),
+        starting: Some(starting.clone()),
+        shutdown: shutdown.clone(),
+    });
+    let around = Edge::new(Arc::clone(shared), "server", HashMap::new(), Default::default());
+    health.merge(starting.routes()).layer(around)
+}
+
 /// The routes of all services under one roof.
-fn app(services: Vec<Service>, checks: Vec<ReadyCheck>, config: &ServerConfig, shutdown: &Shutdown) -> Router {
-    let shared = Shared::new(config.clone(), shutdown.clone());
+fn app(services: Vec<Service>, checks: Vec<ReadyCheck>, shared: &Arc<Shared>, shutdown: &Shutdown) -> Router {
     let documents: Vec<(&'static str, &Value)> = services
         .iter()
         .map(|service| (service.name, &service.document))
         .collect();
-    let around = Edge::new(Arc::clone(&shared), "server", HashMap::new(), Default::default());
+    let around = Edge::new(Arc::clone(shared), "server", HashMap::new(), Default::default());
     let health = health::routes(Health {
         checks,
+        starting: None,
         shutdown: shutdown.clone(),
     });
     let mut app = health
@@ -138,7 +199,7 @@ fn app(services: Vec<Service>, checks: Vec<ReadyCheck>, config: &ServerConfig, s
         .layer(around);
     for service in services {
         let no_parameters = openapi::without_parameters(&service.document);
-        let edge = Edge::new(Arc::clone(&shared), service.name, service.limits, no_parameters);
+        let edge = Edge::new(Arc::clone(shared), service.name, service.limits, no_parameters);
         app = app.merge(service.router.layer(edge));
     }
     app
@@ -157,6 +218,8 @@ async fn nothing_here(request: Request) -> impl IntoResponse {
 struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+    /// Of the metrics; it knows no end of its own.
+    upkeep: JoinHandle<()>,
 }
 
 impl Tasks {
@@ -189,6 +252,7 @@ impl Tasks {
     }
 
     async fn finish(self, deadline: Duration, shutdown: &Shutdown) {
+        self.upkeep.abort();
         self.stop.cancel();
         self.tracker.close();
         tokio::select! {

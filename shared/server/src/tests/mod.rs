@@ -3,4 +3,5 @@
 mod drain;
 mod limits;
 mod routes;
+mod starting;
 mod things;
