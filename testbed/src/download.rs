@@ -73,7 +73,7 @@ pub(crate) fn go_program(name: &str, package: &str, version: &str) -> Result<Pat
             .env("GOCACHE", objects.path())
             .env("CGO_ENABLED", "0")
             .current_dir(folder);
-        fetch(&mut go, "go", "install Go 1.26 or later; Debian's own is older")
+        fetch(&mut go, "go", "install Go 1.25 or later; Debian's own is older")
     })
 }
 
