@@ -8,11 +8,13 @@ pub mod arrow_types;
 pub mod avro;
 pub mod from_arrow;
 pub mod json;
+pub mod key_text;
 pub mod packed;
 pub mod rejected;
 pub mod to_arrow;
 pub mod values;
 
+pub use key_text::KeyText;
 pub use packed::{Layouts, PackedError, PackedRows, RowBatch, RowHead, RowView, RowsWriter};
 pub use rejected::{Reject, RejectCode};
 

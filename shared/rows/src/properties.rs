@@ -402,6 +402,32 @@ proptest! {
     }
 
     #[test]
+    fn a_column_is_its_values_with_commas((schema, rows) in schema_and_rows(), gaps in vec(any::<bool>(), 1..60)) {
+        let layouts = Layouts::new(schema.clone());
+        let batch = pack(&layouts, &rows);
+        let views: Vec<_> = (0..rows.len()).map(|index| batch.view(index).expect("a row")).collect();
+        let column: Vec<Option<&RowView<'_>>> =
+            gaps.iter().enumerate().map(|(n, gap)| views.get(n % (views.len() + 1)).filter(|_| !gap)).collect();
+        for (slot, described) in schema.slots.iter().enumerate() {
+            let writer = SlotWriter::new(slot, &described.data_type, Int64As::Number);
+            let mut expected = Vec::new();
+            for (index, row) in column.iter().enumerate() {
+                if index > 0 {
+                    expected.push(b',');
+                }
+                match row {
+                    Some(row) => drop(writer.write(row, &mut expected).expect("a value")),
+                    None => write::null(&mut expected),
+                }
+            }
+            let mut written = Vec::new();
+            let nulls = writer.write_column(column.iter().copied(), &mut written).expect("a column");
+            prop_assert_eq!(String::from_utf8(written), String::from_utf8(expected));
+            prop_assert_eq!(nulls, column.iter().flatten().any(|row| !row.is_present(slot)));
+        }
+    }
+
+    #[test]
     fn any_text_is_a_row_a_rejected_row_or_no_json(text in r#"\{("k0":(1|"a"|null|1\.5|true|\[1\]|\{\}),?)?("f[12]":(1|"x"|null|-0\.5e1|[\[][\]]|[\[]1,null[\]]|\{"a":[\[][\]]\})[,]?){0,3}("event_time":("2026-01-01"|null|1|""))?[}]{0,2}"#, schema in schema()) {
         let layouts = Layouts::new(schema);
         let mut writer = RowsWriter::new(layouts.clone());

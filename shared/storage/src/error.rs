@@ -34,6 +34,9 @@ pub enum StorageError {
     /// Something that was there before has been removed by others.
     #[error("{what}: {detail} is gone")]
     Gone { what: &'static str, detail: String },
+    /// Something is there, but set up so that it cannot be used; it stays so until an operator changes it.
+    #[error("{what}: {detail}")]
+    Misconfigured { what: &'static str, detail: String },
     /// Stored bytes do not say what they should.
     #[error("{what} is corrupt: {detail}")]
     Corrupt { what: &'static str, detail: String },

@@ -6,10 +6,16 @@
 mod decoder;
 mod encoder;
 mod schema;
+mod schema_id;
+mod topic_name;
 
 pub use decoder::{AvroDecoder, AvroError, AvroRow};
 pub use encoder::AvroEncoder;
 pub use schema::avro_schema;
+pub use schema_id::{
+    WIRE_HEAD_LENGTH, of_schema_id, read_wire_head, schema_id, subject, topic_of_subject, write_wire_head,
+};
+pub use topic_name::topic_name;
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 
 mod array_writer;
 mod columns;
+mod decimal_float;
 mod key;
 pub mod number;
 pub mod read;

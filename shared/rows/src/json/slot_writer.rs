@@ -1,6 +1,9 @@
 use forebay_model::DataType;
 
-use super::write::{self, Int64As};
+use super::{
+    decimal_float,
+    write::{self, Int64As},
+};
 use crate::packed::{ListView, PackedError, RowView};
 
 /// Writes the values of one slot as JSON straight from packed rows. What to do is decided once, when it is made.
@@ -58,23 +61,32 @@ impl SlotWriter {
     /// # Errors
     /// When the row is corrupt; `out` may then end in the middle of a value.
     pub fn write(&self, row: &RowView<'_>, out: &mut Vec<u8>) -> Result<bool, PackedError> {
+        Ok(!self.write_column([Some(row)].into_iter(), out)?)
+    }
+
+    /// Appends the values of many rows, with commas between them: `null` where there is no row or the row has no value. Tells whether a row has none.
+    ///
+    /// # Errors
+    /// When a row is corrupt; `out` may then end in the middle of a value.
+    pub fn write_column<'r, 'd: 'r>(
+        &self,
+        rows: impl ExactSizeIterator<Item = Option<&'r RowView<'d>>>,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, PackedError> {
         let slot = self.slot;
-        if !row.is_present(slot) {
-            write::null(out);
-            return Ok(false);
-        }
         match &self.kind {
-            Kind::Float64 => write::f64(out, row.f64(slot)),
-            Kind::Int64(int64) => write::i64_as(out, row.i64(slot), *int64),
-            Kind::Float32 => write::f32(out, row.f32(slot)),
-            Kind::Int32 => write::i32(out, row.i32(slot)),
-            Kind::Bool => write::bool(out, row.bool(slot)),
-            Kind::String => write::string(out, row.str(slot)?),
-            Kind::Binary => write::binary(out, row.bytes(slot)?),
-            Kind::Date => write::date(out, row.i32(slot)),
-            Kind::Timestamp => write::timestamp(out, row.i64(slot)),
-            Kind::Decimal(scale) => write::decimal(out, row.decimal(slot), *scale),
-            Kind::Vector(length) => {
+            Kind::Float64 if rows.len() > FEW => Ok(self.write_floats(rows, out)),
+            Kind::Float64 => self.each(rows, out, |row, out| Ok(write::f64(out, row.f64(slot)))),
+            Kind::Int64(int64) => self.each(rows, out, |row, out| Ok(write::i64_as(out, row.i64(slot), *int64))),
+            Kind::Float32 => self.each(rows, out, |row, out| Ok(write::f32(out, row.f32(slot)))),
+            Kind::Int32 => self.each(rows, out, |row, out| Ok(write::i32(out, row.i32(slot)))),
+            Kind::Bool => self.each(rows, out, |row, out| Ok(write::bool(out, row.bool(slot)))),
+            Kind::String => self.each(rows, out, |row, out| Ok(write::string(out, row.str(slot)?))),
+            Kind::Binary => self.each(rows, out, |row, out| Ok(write::binary(out, row.bytes(slot)?))),
+            Kind::Date => self.each(rows, out, |row, out| Ok(write::date(out, row.i32(slot)))),
+            Kind::Timestamp => self.each(rows, out, |row, out| Ok(write::timestamp(out, row.i64(slot)))),
+            Kind::Decimal(scale) => self.each(rows, out, |row, out| Ok(write::decimal(out, row.decimal(slot), *scale))),
+            Kind::Vector(length) => self.each(rows, out, |row, out| {
                 out.push(b'[');
                 for (index, element) in row.vector(slot, *length)?.enumerate() {
                     if index > 0 {
@@ -83,8 +95,9 @@ impl SlotWriter {
                     write::f32(out, element);
                 }
                 out.push(b']');
-            }
-            Kind::List(element, int64) => {
+                Ok(())
+            }),
+            Kind::List(element, int64) => self.each(rows, out, |row, out| {
                 let list = ListView::open(row.bytes(slot)?, element)?;
                 out.push(b'[');
                 for index in 0..list.len() {
@@ -94,11 +107,71 @@ impl SlotWriter {
                     write_element(&list, index, element, *int64, out)?;
                 }
                 out.push(b']');
+                Ok(())
+            }),
+        }
+    }
+
+    fn each<'r, 'd: 'r>(
+        &self,
+        rows: impl Iterator<Item = Option<&'r RowView<'d>>>,
+        out: &mut Vec<u8>,
+        write_value: impl Fn(&RowView<'d>, &mut Vec<u8>) -> Result<(), PackedError>,
+    ) -> Result<bool, PackedError> {
+        let mut nulls = false;
+        for (index, row) in rows.enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            match row {
+                Some(row) if row.is_present(self.slot) => write_value(row, out)?,
+                row => {
+                    nulls |= row.is_some();
+                    write::null(out);
+                }
             }
         }
-        Ok(true)
+        Ok(nulls)
+    }
+
+    /// Floats are gathered, and appended many at a time: appending so few bytes takes longer than making them.
+    fn write_floats<'r, 'd: 'r>(&self, rows: impl Iterator<Item = Option<&'r RowView<'d>>>, out: &mut Vec<u8>) -> bool {
+        let mut gathered = [0_u8; GATHERED];
+        // The comma before the first value is left out.
+        let (mut start, mut end) = (1, 0);
+        let mut nulls = false;
+        for row in rows {
+            if GATHERED - end < 1 + decimal_float::ROOM {
+                out.extend_from_slice(&gathered[start..end]);
+                (start, end) = (0, 0);
+            }
+            gathered[end] = b',';
+            end += 1;
+            let Some(room) = gathered[end..].first_chunk_mut() else {
+                break;
+            };
+            end += match row {
+                Some(row) if row.is_present(self.slot) => {
+                    let value = row.f64(self.slot);
+                    decimal_float::text(value, room).unwrap_or_else(|| write::any_f64(value, room))
+                }
+                row => {
+                    nulls |= row.is_some();
+                    room[..4].copy_from_slice(b"null");
+                    4
+                }
+            };
+        }
+        out.extend_from_slice(&gathered[start.min(end)..end]);
+        nulls
     }
 }
+
+/// Bytes of floats that are appended at once.
+const GATHERED: usize = 1024;
+
+/// With so few floats gathering them does not pay.
+const FEW: usize = 8;
 
 fn write_element(
     list: &ListView<'_>,

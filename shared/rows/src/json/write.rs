@@ -4,6 +4,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::NaiveDate;
 use forebay_model::Timestamp;
 
+use super::decimal_float;
+
 /// How int64 is written: JavaScript and others lose digits of numbers beyond 2^53.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Int64As {
@@ -43,27 +45,37 @@ pub fn f32(out: &mut Vec<u8>, value: f32) {
     if value.is_finite() {
         out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
     } else {
-        not_finite(out, value.into());
+        out.extend_from_slice(not_finite(value.into()));
     }
 }
 
 pub fn f64(out: &mut Vec<u8>, value: f64) {
-    if value.is_finite() {
-        out.extend_from_slice(zmij::Buffer::new().format_finite(value).as_bytes());
+    let mut room = [0; decimal_float::ROOM];
+    let length = decimal_float::text(value, &mut room).unwrap_or_else(|| any_f64(value, &mut room));
+    out.extend_from_slice(&room[..length]);
+}
+
+/// Writes any float to the beginning of `room`, and returns its length.
+pub(super) fn any_f64(value: f64, room: &mut [u8; decimal_float::ROOM]) -> usize {
+    let mut buffer = zmij::Buffer::new();
+    let text = if value.is_finite() {
+        buffer.format_finite(value).as_bytes()
     } else {
-        not_finite(out, value);
-    }
+        not_finite(value)
+    };
+    room[..text.len()].copy_from_slice(text);
+    text.len()
 }
 
 #[cold]
-fn not_finite(out: &mut Vec<u8>, value: f64) {
-    out.extend_from_slice(if value.is_nan() {
+fn not_finite(value: f64) -> &'static [u8] {
+    if value.is_nan() {
         b"\"NaN\""
     } else if value > 0.0 {
         b"\"Infinity\""
     } else {
         b"\"-Infinity\""
-    });
+    }
 }
 
 /// A decimal of this scale as a string, such as `"1.25"` of 125 and 2.
