@@ -103,7 +103,10 @@ impl Cassandra {
             std::fs::write(&path, text).map_err(Error::file(&path))?;
         }
         let command = daemon(&options, folder.path(), &jars, other_ports[1].number)?;
-        let ready = Ready::Says("Starting listening for CQL clients");
+        let ready = Ready {
+            listens: port.address(),
+            says: "Starting listening for CQL clients",
+        };
         let server = Server::launch("Cassandra", command, folder.path(), folder.path(), ready)?;
         server.wait()?;
         Ok(Cassandra {
@@ -202,15 +205,12 @@ pub(crate) fn temporary() -> Result<TempDir, Error> {
         .map_err(Error::file(&std::env::temp_dir()))
 }
 
-fn daemon(options: &CassandraOptions, folder: &Path, jars: &Path, jmx_port: u16) -> Result<Vec<String>, Error> {
+fn daemon(options: &CassandraOptions, folder: &Path, jars: &Path, jmx_port: u16) -> Result<Command, Error> {
     let heap = options.heap_mib;
-    let mut command = vec![
-        java::java()?.display().to_string(),
-        format!("-Xms{heap}m"),
-        format!("-Xmx{heap}m"),
-    ];
-    command.extend(
-        [
+    let mut command = Command::new(java::java()?);
+    command
+        .args([format!("-Xms{heap}m"), format!("-Xmx{heap}m")])
+        .args([
             "-Xss512k",
             "-XX:+UseSerialGC",
             "-XX:MaxDirectMemorySize=256m",
@@ -224,18 +224,12 @@ fn daemon(options: &CassandraOptions, folder: &Path, jars: &Path, jmx_port: u16)
             "-Dcassandra.superuser_setup_delay_ms=0",
             // Otherwise it closes its output, and nobody sees when it is ready.
             "-Dcassandra-foreground=yes",
-        ]
-        .map(str::to_owned),
-    );
-    command.push(format!("-javaagent:{}", jamm(jars)?.display()));
-    command.push(format!("-Dcassandra.jmx.local.port={jmx_port}"));
-    command.extend(modules());
-    command.extend(locations(folder));
-    command.extend([
-        "-cp".into(),
-        class_path(jars),
-        "org.apache.cassandra.service.CassandraDaemon".into(),
-    ]);
+        ])
+        .arg(format!("-javaagent:{}", jamm(jars)?.display()))
+        .arg(format!("-Dcassandra.jmx.local.port={jmx_port}"))
+        .args(modules())
+        .args(locations(folder))
+        .args(["-cp", &class_path(jars), "org.apache.cassandra.service.CassandraDaemon"]);
     Ok(command)
 }
 

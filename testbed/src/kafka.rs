@@ -94,7 +94,10 @@ impl Kafka {
             let path = node.join("server.properties");
             std::fs::write(&path, settings + &more).map_err(Error::file(&path))?;
             java.format(&path)?;
-            let ready = Ready::Says("Kafka Server started");
+            let ready = Ready {
+                listens: port.address(),
+                says: "Kafka Server started",
+            };
             brokers.push(Broker {
                 server: Server::launch("Kafka", java.broker(&path), &node, folder.path(), ready)?,
                 port,
@@ -207,15 +210,14 @@ impl Java {
         })
     }
 
-    fn broker(&self, settings: &Path) -> Vec<String> {
+    fn broker(&self, settings: &Path) -> Command {
         let heap = self.heap_mib;
-        let mut command = vec![
-            self.program.display().to_string(),
-            format!("-Xms{heap}m"),
-            format!("-Xmx{heap}m"),
-        ];
-        command.extend(self.options.iter().cloned());
-        command.extend(["kafka.Kafka".into(), settings.display().to_string()]);
+        let mut command = Command::new(&self.program);
+        command
+            .args([format!("-Xms{heap}m"), format!("-Xmx{heap}m")])
+            .args(&self.options)
+            .arg("kafka.Kafka")
+            .arg(settings);
         command
     }
 

@@ -26,3 +26,4 @@ pub use kafka::{Broker, Kafka, KafkaOptions};
 pub use port::Port;
 pub use s3::{S3, S3Address, S3Options};
 pub use shared::{cassandra, kafka, s3};
+pub use supervised::Supervised;

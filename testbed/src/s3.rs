@@ -1,6 +1,7 @@
 //! S3: versitygw over a folder. Conditional PUT (`If-None-Match: *`) works.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -62,14 +63,12 @@ impl S3 {
             std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
         }
         let port = Port::take()?;
-        let command = command(&program, port.address().to_string(), &objects, &sidecar);
-        let server = Server::launch(
-            "versitygw",
-            command,
-            folder.path(),
-            folder.path(),
-            Ready::Listens(port.address()),
-        )?;
+        let command = command(&program, &port.address().to_string(), &objects, &sidecar);
+        let ready = Ready {
+            listens: port.address(),
+            says: "",
+        };
+        let server = Server::launch("versitygw", command, folder.path(), folder.path(), ready)?;
         server.wait()?;
         Ok(S3 { server, folder, port })
     }
@@ -109,12 +108,13 @@ impl S3 {
     }
 }
 
-fn command(program: &Path, listen: String, objects: &Path, sidecar: &Path) -> Vec<String> {
-    let text = |path: &Path| path.display().to_string();
-    let gateway = [text(program), "--access".into(), S3Address::ACCESS_KEY.into()];
-    let keys = ["--secret".into(), S3Address::SECRET_KEY.into(), "--port".into(), listen];
-    let backend = ["posix".into(), "--sidecar".into(), text(sidecar), text(objects)];
-    gateway.into_iter().chain(keys).chain(backend).collect()
+fn command(program: &Path, listen: &str, objects: &Path, sidecar: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .args(["--access", S3Address::ACCESS_KEY, "--secret", S3Address::SECRET_KEY])
+        .args(["--port", listen, "posix", "--sidecar"])
+        .args([sidecar, objects]);
+    command
 }
 
 #[cfg(test)]

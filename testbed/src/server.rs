@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,20 +12,18 @@ use crate::supervised::Supervised;
 /// How long a server may take to start on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// When a server is ready.
+/// When a server is ready: it accepts connections, and its log has this text.
 #[derive(Debug)]
-pub(crate) enum Ready {
-    /// Its log has this text.
-    Says(&'static str),
-    /// It accepts connections.
-    Listens(SocketAddr),
+pub(crate) struct Ready {
+    pub listens: SocketAddr,
+    pub says: &'static str,
 }
 
 /// A server in a folder that exists.
 #[derive(Debug)]
 pub(crate) struct Server {
     name: &'static str,
-    command: Vec<String>,
+    command: Command,
     folder: PathBuf,
     /// The folder of all servers that were started together.
     all: PathBuf,
@@ -36,7 +35,7 @@ impl Server {
     /// Starts it in `folder`, without waiting until it is ready. `all` is that folder or holds it.
     pub fn launch(
         name: &'static str,
-        command: Vec<String>,
+        command: Command,
         folder: &Path,
         all: &Path,
         ready: Ready,
@@ -61,6 +60,9 @@ impl Server {
         let mut process = self.process();
         // The one before must be gone before the next opens the same folder.
         *process = None;
+        // What it said the last time would pass for ready.
+        let log = self.folder.join("log");
+        std::fs::write(&log, "").map_err(Error::file(&log))?;
         *process = Some(Supervised::start(&self.command, &self.folder, &self.all)?);
         Ok(())
     }
@@ -87,11 +89,9 @@ impl Server {
     }
 
     fn is_ready(&self) -> bool {
-        match &self.ready {
-            Ready::Says(text) => std::fs::read(self.folder.join("log"))
-                .is_ok_and(|log| log.windows(text.len()).any(|part| part == text.as_bytes())),
-            Ready::Listens(address) => TcpStream::connect_timeout(address, Duration::from_secs(1)).is_ok(),
-        }
+        let Ready { listens, says } = &self.ready;
+        TcpStream::connect_timeout(listens, Duration::from_secs(1)).is_ok()
+            && std::fs::read(self.folder.join("log")).is_ok_and(|log| String::from_utf8_lossy(&log).contains(says))
     }
 
     /// Ends it with kill -9 and returns when it is gone. Its folder stays.

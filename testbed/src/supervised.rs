@@ -1,4 +1,4 @@
-//! A server's process under a small shell that is its parent and ends it when we are gone.
+//! A process under a small shell that is its parent and ends it when we are gone.
 //!
 //! The shell reads from a pipe that only this process holds open. It does what the lines say; when the pipe closes without a line before it, this process
 //! has ended, in whatever way, and the shell ends the server with kill -9 and removes what it wrote. The shell is the server's parent, so the process id it
@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::Error;
 
@@ -20,7 +21,7 @@ server=$!
 echo "$server"
 while read -r line; do
   case $line in
-    end) kill -9 "$server" 2>/dev/null; wait "$server" 2>/dev/null; echo ended; exit ;;
+    end) kill -9 "$server" 2>/dev/null; wait "$server" 2>/dev/null; echo "$?"; exit ;;
     *) kill -s "$line" "$server" 2>/dev/null; echo done ;;
   esac
 done
@@ -29,39 +30,49 @@ wait "$server" 2>/dev/null
 rm -rf "$all"
 "#;
 
-/// A running server. It ends when this is dropped.
+/// A running process that does not outlive this one. It is killed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Supervised {
+pub struct Supervised {
     shell: Child,
     to_shell: ChildStdin,
     from_shell: BufReader<ChildStdout>,
-    /// The server's process id.
-    pub id: u32,
+    id: u32,
 }
 
 impl Supervised {
-    /// Starts a command whose output goes to `log` in the folder. `all`, which is this folder or holds it, is removed if this process ends without
-    /// dropping the server.
+    /// Starts a command whose output is appended to `log` in the folder. `all`, which is this folder or holds it, is removed if this process ends without
+    /// dropping the handle. Of the command its program, arguments and variables count.
     ///
     /// # Errors
     /// When there is no shell, or the log cannot be written.
-    pub fn start(command: &[String], folder: &Path, all: &Path) -> Result<Supervised, Error> {
+    pub fn start(command: &Command, folder: &Path, all: &Path) -> Result<Supervised, Error> {
         let log = folder.join("log");
-        File::create(&log).map_err(Error::file(&log))?;
+        File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .map_err(Error::file(&log))?;
         let failed = |source| Error::Start {
-            command: command.join(" "),
+            command: format!("{command:?}"),
             source,
         };
-        let mut shell = Command::new("sh")
+        let mut shell = Command::new("sh");
+        shell
             .args(["-c", SUPERVISE, "supervise"])
             .args([folder, all])
-            .args(command)
+            .arg(command.get_program())
+            .args(command.get_args())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // Of a process group of its own: Ctrl-C in a terminal ends us, and the shell then does its work.
-            .process_group(0)
-            .spawn()
-            .map_err(failed)?;
+            .process_group(0);
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        let mut shell = shell.spawn().map_err(failed)?;
         let pipes = shell.stdin.take().zip(shell.stdout.take());
         let (to_shell, from_shell) = pipes.ok_or_else(|| failed(std::io::Error::other("no pipes")))?;
         let mut from_shell = BufReader::new(from_shell);
@@ -79,6 +90,21 @@ impl Supervised {
         })
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Waits until it has ended, at most so long, and kills it then. Returns its exit status as a shell gives it: 0 for success, 128 and the signal's
+    /// number when a signal ended it.
+    pub fn wait(mut self, patience: Duration) -> Option<i32> {
+        let begin = Instant::now();
+        while self.is_running() && begin.elapsed() < patience {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.ask("end").and_then(|status| status.trim().parse().ok())
+    }
+
     /// Sends a signal by name, such as `STOP`. A server that has ended ignores it.
     pub fn signal(&mut self, name: &str) {
         self.ask(name);
@@ -92,12 +118,13 @@ impl Supervised {
             .unwrap_or(false)
     }
 
-    /// One line to the shell, and its answer: the signal is sent, or the server is gone.
-    fn ask(&mut self, line: &str) {
+    /// One line to the shell, and its answer: the signal is sent, or the server is gone and what its exit status was.
+    fn ask(&mut self, line: &str) -> Option<String> {
         // Without a shell there is no server either.
-        if writeln!(self.to_shell, "{line}").is_ok() {
-            let _ = self.from_shell.read_line(&mut String::new());
-        }
+        writeln!(self.to_shell, "{line}").ok()?;
+        let mut answer = String::new();
+        self.from_shell.read_line(&mut answer).ok()?;
+        Some(answer)
     }
 }
 
@@ -112,14 +139,13 @@ impl Drop for Supervised {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::{Duration, Instant};
 
     fn is_there(id: u32) -> bool {
         Path::new(&format!("/proc/{id}")).exists()
     }
 
     fn sleeps(folder: &Path) -> Supervised {
-        Supervised::start(&["sleep".into(), "600".into()], folder, folder).expect("sleep starts")
+        Supervised::start(Command::new("sleep").arg("600"), folder, folder).expect("sleep starts")
     }
 
     #[test]
@@ -137,12 +163,22 @@ mod tests {
     #[test]
     fn one_that_ends_by_itself_is_not_running() {
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Supervised::start(&["false".into()], folder.path(), folder.path()).expect("it starts");
+        let server = Supervised::start(&Command::new("false"), folder.path(), folder.path()).expect("it starts");
         let begin = Instant::now();
         while server.is_running() {
             assert!(begin.elapsed() < Duration::from_secs(10));
             std::thread::sleep(Duration::from_millis(5));
         }
+        assert_eq!(server.wait(Duration::ZERO), Some(1));
+    }
+
+    #[test]
+    fn one_that_does_not_end_is_killed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(sleeps(folder.path()).wait(Duration::from_millis(20)), Some(128 + 9));
+        let mut server = sleeps(folder.path());
+        server.signal("TERM");
+        assert_eq!(server.wait(Duration::from_secs(10)), Some(128 + 15));
     }
 
     /// What the kernel does when this process is killed: the pipe's end closes without a word.
