@@ -1,12 +1,16 @@
 //! The registry: definitions with all their revisions, the dependency graph, plans and atomic applies, and the reconciler that
 //! makes tables and topics follow.
 //!
-//! [`proposal`] decides what a bundle changes, [`publication`] makes it visible at once, [`reconciler`] does the rest.
+//! [`proposal`] decides what a bundle changes, [`publication`] makes it visible at once, [`reconciler`] makes its tables, [`outbox`] tells
+//! everybody. Any number of registries run over one store; [`following`] keeps each of them current with the others.
 
 mod answers;
 mod bundle;
+mod confluent;
 mod endpoints;
+mod following;
 mod loading;
+mod outbox;
 mod proposal;
 mod publication;
 mod reconciler;
@@ -25,7 +29,7 @@ use std::{
 use forebay_catalog::Catalog;
 use forebay_model::Clock;
 use forebay_server::{RouteLimits, Service};
-use forebay_storage::{Provision, RegistryStore, SourceTables};
+use forebay_storage::{Announcements, Leases, Provision, RegistryStore, SourceTables};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use crate::refusal::Refusal;
@@ -40,6 +44,9 @@ const MAX_BUNDLE_BYTES: usize = 16 << 20;
 #[derive(Clone)]
 pub struct Deps {
     pub store: Arc<dyn RegistryStore>,
+    /// Where it tells what it publishes, and hears what other registries do.
+    pub announcements: Arc<dyn Announcements>,
+    pub leases: Arc<dyn Leases>,
     /// The process's catalog; the registry publishes into it.
     pub catalog: Arc<Catalog>,
     pub sources: Arc<dyn SourceTables>,
@@ -51,6 +58,8 @@ pub struct Deps {
     pub work: tokio::runtime::Handle,
     /// The name of this installation's environment.
     pub environment: String,
+    /// What stands before the names of topics, if anything does.
+    pub topic_environment: Option<String>,
     /// Limits of the other services, for `GET /v1/info`, by the names under which they are documented.
     pub limits: BTreeMap<String, u64>,
     /// Set once the store was read; `Arc::default()`.
@@ -76,11 +85,12 @@ pub fn service(deps: Deps) -> Service {
         max_body_bytes: Some(MAX_BUNDLE_BYTES),
         ..RouteLimits::default()
     };
-    let (running, asked) = (Arc::clone(&registry), Arc::clone(&registry));
+    let (running, following, asked) = (Arc::clone(&registry), Arc::clone(&registry), Arc::clone(&registry));
     Service::new("registry", ABOUT, routes(), registry)
         .route_limits("/v1/plan", bundle)
         .route_limits("/v1/apply", bundle)
         .task("reconciler", |stop| async move { running.run(stop).await })
+        .task("following", |stop| following::follow(following, stop))
         .ready_when("registry", move || match asked.is_loaded() {
             true => Ok(()),
             false => Err("the registry store is being read".to_owned()),
@@ -90,7 +100,8 @@ pub fn service(deps: Deps) -> Service {
 /// The routes without their state, so that the document needs no backends.
 pub(crate) fn routes() -> OpenApiRouter<Arc<Registry>> {
     use endpoints::{
-        apply, changes, delete_object, domains, entities, features, graph, groups, info, plan, search, sources, views,
+        apply, changes, delete_object, domains, entities, features, graph, groups, info, plan, search, snapshot,
+        sources, views,
     };
     OpenApiRouter::new()
         .routes(routes!(plan::plan))
@@ -110,7 +121,9 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Registry>> {
         .routes(routes!(search::search))
         .routes(routes!(graph::graph))
         .routes(routes!(changes::changes))
+        .routes(routes!(snapshot::snapshot))
         .routes(routes!(info::info))
+        .merge(confluent::routes())
 }
 
 /// The OpenAPI document.

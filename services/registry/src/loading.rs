@@ -55,7 +55,48 @@ pub async fn load(store: &dyn RegistryStore, head: &Head) -> Result<Snapshot, Re
         .map_err(|cycle| Refusal::Internal(format!("the registry store holds {cycle}")))
 }
 
-/// The change set of one head, read back from the store: what differs from the head before it.
+/// The change sets after a registry revision, oldest first, at most `limit` of them: what differs between one head and the next.
+///
+/// # Errors
+/// When the store does not answer, or what it holds is not what a registry writes.
+pub async fn changes(store: &dyn RegistryStore, after: u64, limit: usize) -> Result<Vec<ChangeSet>, Refusal> {
+    // With the head before them, which there is none of before the first.
+    let (from, heads) = match after {
+        0 => (0, limit),
+        after => (after - 1, limit + 1),
+    };
+    let mut heads = store.log(from, heads).await.map_err(Refusal::store)?.into_iter();
+    let mut before = match after {
+        0 => Head::default(),
+        _ => heads.next().unwrap_or_default(),
+    };
+    let mut found = Vec::new();
+    for head in heads {
+        if before.registry_revision + 1 != head.registry_revision {
+            break;
+        }
+        let old = &before.manifest.objects;
+        let changed = head
+            .manifest
+            .objects
+            .iter()
+            .filter(|(id, entry)| old.get(*id) != Some(*entry));
+        let changed: Vec<_> = changed.map(|(id, entry)| (id.clone(), *entry)).collect();
+        let stored = fetch(store, &changed).await?;
+        found.push(ChangeSet {
+            revision: head.registry_revision,
+            published_at: head.published_at,
+            objects: stored.iter().map(object).collect::<Result<_, _>>()?,
+        });
+        before = head;
+    }
+    Ok(found)
+}
+
+/// One stored revision.
+///
+/// # Errors
+/// When it is not what a registry writes.
 pub fn object(stored: &StoredObject) -> Result<Object, Refusal> {
     let record = Record::from_json(&stored.content)
         .map_err(|error| Refusal::Internal(format!("{} revision {}: {error}", stored.id, stored.entry.revision)))?;

@@ -1,11 +1,18 @@
 //! From a proposal to a new head.
 
+use std::time::Duration;
+
 use forebay_catalog::{ChangeSet, Object};
 use forebay_model::Timestamp;
-use forebay_storage::{Head, ManifestEntry, Published, RegistryStore, StoredObject};
+use forebay_storage::{Head, ManifestEntry, Published, RegistryStore, StorageError, StoredObject};
 use uuid::Uuid;
 
 use crate::{proposal::Proposal, refusal::Refusal};
+
+/// How often a publication is tried whose outcome the store does not tell.
+const ATTEMPTS: u32 = 4;
+/// The pause before the second attempt; each one after is twice as long.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How a publication ended.
 #[derive(Debug)]
@@ -56,18 +63,66 @@ pub async fn publish(
         published_at: now,
         objects: proposal.objects.clone(),
     };
-    match store.publish(head.registry_revision, &next).await {
-        Ok(Published::Done) => Ok(Outcome::Done(changes)),
-        Ok(Published::Moved(_)) => Ok(Outcome::Moved),
-        Err(error) => {
-            // It may have happened all the same: the log of heads knows every apply by its id.
-            let log = store.log(head.registry_revision, 1_000).await;
-            match log {
-                Ok(heads) if heads.iter().any(|found| found.apply_id == apply_id) => Ok(Outcome::Done(changes)),
-                Ok(heads) if !heads.is_empty() => Ok(Outcome::Moved),
-                _ => Err(Refusal::Uncertain(error)),
+    match replace_head(store, head.registry_revision, &next).await? {
+        true => Ok(Outcome::Done(changes)),
+        false => Ok(Outcome::Moved),
+    }
+}
+
+/// Replaces the head if its registry revision is `expected`, and tells whether that was done. An attempt that failed may have been made all the
+/// same, at once or later: the next one finds its apply id in the way, or decides that it is not made any more.
+async fn replace_head(store: &dyn RegistryStore, expected: u64, next: &Head) -> Result<bool, Refusal> {
+    let mut pause = PAUSE;
+    let mut uncertain = None;
+    for attempt in 1..=ATTEMPTS {
+        let outcome = match store.publish(expected, next).await {
+            Ok(Published::Done) => return Ok(true),
+            Ok(Published::Moved(_)) if uncertain.is_none() => return Ok(false),
+            Ok(Published::Moved(head)) => is_first_after(store, expected, next, &head).await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(is_ours) => return Ok(is_ours),
+            Err(error) => {
+                tracing::warn!(%error, attempt, "it is not known whether a head was replaced");
+                uncertain = Some(error);
             }
         }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    let error = uncertain.unwrap_or(StorageError::TimedOut {
+        what: "the registry store",
+    });
+    // The last look: what is found now is what counts.
+    match store.head().await {
+        Ok(head) if head.registry_revision == expected => Err(Refusal::store(error)),
+        Ok(head) => match is_first_after(store, expected, next, &head).await {
+            Ok(is_ours) => Ok(is_ours),
+            Err(error) => Err(Refusal::Uncertain(error)),
+        },
+        Err(_) => Err(Refusal::Uncertain(error)),
+    }
+}
+
+/// Whether the revision after `expected` is the one that this apply made; `head` is what the store has.
+async fn is_first_after(
+    store: &dyn RegistryStore,
+    expected: u64,
+    next: &Head,
+    head: &Head,
+) -> Result<bool, StorageError> {
+    if head.registry_revision == next.registry_revision {
+        return Ok(head.apply_id == next.apply_id);
+    }
+    // Others went on from it.
+    let first = store.log(expected, 1).await?;
+    match first.first() {
+        Some(first) => Ok(first.registry_revision == next.registry_revision && first.apply_id == next.apply_id),
+        None => Err(StorageError::corrupt(
+            "the registry store",
+            format!("the log of heads lacks registry revision {}", next.registry_revision),
+        )),
     }
 }
 

@@ -7,14 +7,20 @@ use forebay_model::{
     Generation, GroupId, GroupName, GroupSchema,
     definitions::{Definition, Stores, WayIn},
 };
-use forebay_storage::Provision;
+use forebay_storage::{Leases, Provision};
 use tokio::{sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::outbox::Outbox;
+
+/// Who of several registries makes what an apply did not make itself. Two at once would only do the same twice.
+const LEASE: &str = "reconciler";
 /// Longest time that one step for one group may take.
 const STEP_DEADLINE: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often it looks whether there is work, beside being told.
+const IDLE: Duration = Duration::from_secs(5);
 
 /// Groups that are worked on at once.
 const AT_ONCE: usize = 8;
@@ -72,15 +78,18 @@ impl Provisioners {
 pub struct Reconciler {
     catalog: Arc<Catalog>,
     provisioners: Provisioners,
+    /// Tells everybody what became ready.
+    outbox: Arc<Outbox>,
     /// One pass at a time, and the schemas that this process has purged.
     purged: Mutex<HashSet<(GroupId, Generation)>>,
 }
 
 impl Reconciler {
-    pub fn new(catalog: Arc<Catalog>, provisioners: Provisioners) -> Self {
+    pub fn new(catalog: Arc<Catalog>, provisioners: Provisioners, outbox: Arc<Outbox>) -> Self {
         Self {
             catalog,
             provisioners,
+            outbox,
             purged: Mutex::default(),
         }
     }
@@ -109,6 +118,7 @@ impl Reconciler {
                 Err(reason) => Ready::Failed(reason),
             });
         }
+        self.outbox.touch();
         done
     }
 
@@ -170,25 +180,43 @@ impl Reconciler {
         true
     }
 
-    /// Follows the registry until it is told to stop.
-    pub async fn run(&self, stop: CancellationToken) {
+    /// Follows the registry until it is told to stop, while it is this registry's turn.
+    pub async fn run(&self, leases: &dyn Leases, stop: CancellationToken) {
         let mut revisions = self.catalog.revisions();
         let mut pause = FIRST_PAUSE;
-        loop {
-            let done = tokio::select! {
+        while !stop.is_cancelled() {
+            let lease = tokio::select! {
                 () = stop.cancelled() => return,
-                done = self.pass() => done,
+                lease = leases.acquire(LEASE) => lease,
             };
-            pause = if done {
-                FIRST_PAUSE
-            } else {
-                (pause * 2).min(LONGEST_PAUSE)
+            let lease = match lease {
+                Ok(lease) => lease,
+                Err(error) => {
+                    tracing::warn!(%error, "the lease of the reconciler cannot be acquired; it is tried again");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    continue;
+                }
             };
-            tokio::select! {
-                () = stop.cancelled() => return,
-                // The sender lives as long as the catalog that we hold.
-                _ = revisions.changed() => {}
-                () = tokio::time::sleep(pause), if !done => {}
+            pause = FIRST_PAUSE;
+            while lease.is_held() {
+                let done = tokio::select! {
+                    () = stop.cancelled() => return,
+                    done = self.pass() => done,
+                };
+                pause = match done {
+                    true => FIRST_PAUSE,
+                    false => (pause * 2).min(LONGEST_PAUSE),
+                };
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    // The sender lives as long as the catalog that we hold.
+                    _ = revisions.changed() => {}
+                    () = tokio::time::sleep(if done { IDLE } else { pause }) => {}
+                }
             }
         }
     }

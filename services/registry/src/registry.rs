@@ -1,26 +1,31 @@
 //! What the endpoints stand on: reading the store, changing it, one change at a time.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use forebay_catalog::{Catalog, Ready, Snapshot};
-use forebay_model::change::Action;
+use forebay_catalog::{Catalog, ChangeSet, Ready, Snapshot};
+use forebay_model::{GroupName, change::Action};
 use forebay_storage::Head;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     Deps, loading,
+    outbox::Outbox,
     proposal::{Proposal, Request, propose},
     publication::{self, Outcome},
     reconciler::{Provisioners, Reconciler},
     refusal::Refusal,
 };
 
-/// How often an apply is proposed again because another one came first.
-const ATTEMPTS: usize = 5;
+/// How long an apply is proposed again because others came first. One of those who try at once always succeeds.
+const CONTENTION: Duration = Duration::from_secs(20);
 /// How long an apply waits for the tables of its groups before it answers.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an apply waits until everybody is told.
+const TELLING: Duration = Duration::from_secs(2);
+/// So many missed registry revisions are read one by one; beyond that the whole registry is read.
+const MISSED: u64 = 16;
 /// Pause before the store is asked again at start.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -28,6 +33,7 @@ const RETRY: Duration = Duration::from_millis(500);
 pub struct Registry {
     deps: Deps,
     reconciler: Reconciler,
+    outbox: Arc<Outbox>,
     /// Other processes are kept apart by the store; within this one nobody proposes what cannot be published.
     changing: Mutex<()>,
 }
@@ -48,8 +54,14 @@ impl Registry {
             offline: Arc::clone(&deps.offline),
             row_log: Arc::clone(&deps.row_log),
         };
+        let outbox = Arc::new(Outbox::new(
+            Arc::clone(&deps.store),
+            Arc::clone(&deps.catalog),
+            Arc::clone(&deps.announcements),
+        ));
         Self {
-            reconciler: Reconciler::new(Arc::clone(&deps.catalog), provisioners),
+            reconciler: Reconciler::new(Arc::clone(&deps.catalog), provisioners, Arc::clone(&outbox)),
+            outbox,
             changing: Mutex::new(()),
             deps,
         }
@@ -63,6 +75,10 @@ impl Registry {
         &self.deps.catalog
     }
 
+    pub fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// The store's head, and the snapshot brought to it if this process had missed something.
     ///
     /// # Errors
@@ -70,11 +86,37 @@ impl Registry {
     pub async fn refresh(&self) -> Result<(Head, Arc<Snapshot>), Refusal> {
         let head = self.deps.store.head().await.map_err(Refusal::store)?;
         let current = self.catalog().current();
+        let missed = head.registry_revision.saturating_sub(current.revision());
+        if missed > 0 && missed <= MISSED {
+            let changes = loading::changes(
+                &*self.deps.store,
+                current.revision(),
+                usize::try_from(missed).unwrap_or(1),
+            );
+            // A hole, if there should be one, is stepped over by reading everything.
+            let _ = changes
+                .await?
+                .iter()
+                .try_for_each(|changes| self.catalog().publish(changes).map(drop));
+        }
+        let current = self.catalog().current();
         if current.revision() >= head.registry_revision {
             return Ok((head, current));
         }
         let snapshot = loading::load(&*self.deps.store, &head).await?;
         Ok((head, self.catalog().replace(snapshot)))
+    }
+
+    /// The newest snapshot, for who asks for what is not in this one: another registry may have made it just now. If the store does not
+    /// answer, it is the one that is here.
+    pub async fn newest(&self) -> Arc<Snapshot> {
+        match self.refresh().await {
+            Ok((_, snapshot)) => snapshot,
+            Err(error) => {
+                tracing::warn!(%error, "the head cannot be read; the answer is from what was heard last");
+                self.catalog().current()
+            }
+        }
     }
 
     /// What a request would change.
@@ -94,6 +136,10 @@ impl Registry {
         let changing = self.changing.lock().await;
         let (proposal, registry_revision) = self.publish(request, seen).await?;
         drop(changing);
+        // Whoever has the answer may go to any other service with it. One that is not told in time is told later.
+        if !self.outbox.wait_for(registry_revision, TELLING).await {
+            tracing::debug!(registry_revision, "a change is not announced yet");
+        }
         if proposal.objects.iter().any(|object| object.deleted) {
             // Data that is to go is gone with the answer, if its stores can do it in time.
             let _ = tokio::time::timeout(PATIENCE, self.reconciler.pass()).await;
@@ -109,7 +155,8 @@ impl Registry {
     }
 
     async fn publish(&self, request: &Request, seen: Option<u64>) -> Result<(Proposal, u64), Refusal> {
-        for _ in 0..ATTEMPTS {
+        let deadline = Instant::now() + CONTENTION;
+        while Instant::now() < deadline {
             let (head, snapshot) = self.refresh().await?;
             let current = head.registry_revision;
             if let Some(seen) = seen.filter(|seen| *seen != current) {
@@ -126,21 +173,39 @@ impl Registry {
             let now = self.deps.clock.now();
             let outcome = publication::publish(&*self.deps.store, &head, &proposal, Uuid::new_v4(), now).await?;
             if let Outcome::Done(changes) = outcome {
+                let revision = changes.revision;
                 // What is not there in time follows; until then its groups answer 503.
                 let prepared = tokio::time::timeout(PATIENCE, self.reconciler.prepare(&changes)).await;
-                let prepared = prepared.unwrap_or_default();
-                let published = self.catalog().publish_with(&changes, |snapshot| {
-                    let groups = snapshot.groups().filter(|group| prepared.contains(&group.name));
-                    groups.for_each(|group| group.readiness.set(Ready::Ready));
-                });
-                if let Err(gap) = published {
-                    tracing::debug!(%gap, "the catalog is read anew");
-                    self.refresh().await?;
-                }
-                return Ok((proposal, changes.revision));
+                self.take_in(&changes, &prepared.unwrap_or_default()).await?;
+                self.outbox.put(changes);
+                return Ok((proposal, revision));
             }
         }
         Err(Refusal::Contended)
+    }
+
+    /// Brings the catalog to a change set whose tables are there, as far as they are `prepared`.
+    async fn take_in(&self, changes: &ChangeSet, prepared: &HashSet<GroupName>) -> Result<(), Refusal> {
+        let tell = |snapshot: &Snapshot| {
+            let schemas = changes.objects.iter().filter_map(|object| object.record.group.as_ref());
+            for schema in schemas
+                .map(|state| &state.schema)
+                .filter(|schema| prepared.contains(&schema.name))
+            {
+                if let Ok(group) = snapshot.group(&schema.name)
+                    && group.schema == *schema
+                {
+                    group.readiness.set(Ready::Ready);
+                }
+            }
+        };
+        if let Err(gap) = self.catalog().publish_with(changes, tell) {
+            tracing::debug!(%gap, "the catalog is read anew");
+            self.refresh().await?;
+        }
+        // It may have been there already, read by somebody else in this process.
+        tell(&self.catalog().current());
+        Ok(())
     }
 
     /// Whether the catalog holds what the store held when this process began.
@@ -160,6 +225,9 @@ impl Registry {
         // Ready means that groups answer; one whose tables cannot be made holds up no other for longer than this.
         let _ = tokio::time::timeout(PATIENCE, self.reconciler.pass()).await;
         self.deps.loaded.store(true, std::sync::atomic::Ordering::Release);
-        self.reconciler.run(stop).await;
+        tokio::join!(
+            self.reconciler.run(&*self.deps.leases, stop.clone()),
+            self.outbox.run(stop)
+        );
     }
 }

@@ -12,8 +12,8 @@ use forebay_model::{GroupSchema, ManualClock, Timestamp, definitions::ObjectId};
 use forebay_server::TestServer;
 use forebay_storage::conformance::{Installation, registry_store};
 use forebay_storage::{
-    Changes, Head, ManifestEntry, Provision, Published, RegistryStore, SourceError, SourceTable, SourceTables,
-    StorageError, StoredObject, TableVersion,
+    Announcements, Changes, Head, Leases, ManifestEntry, ProcessAnnouncements, ProcessLeases, Provision, Published,
+    RegistryStore, SourceError, SourceTable, SourceTables, StorageError, StoredObject, TableVersion,
 };
 use parking_lot::Mutex;
 use reqwest::{Client, RequestBuilder, Response};
@@ -34,6 +34,12 @@ pub struct MemoryStore {
 pub enum Failure {
     AfterIt,
     BeforeIt,
+}
+
+impl MemoryStore {
+    pub fn revision(&self) -> u64 {
+        self.log.lock().last().map_or(0, |head| head.registry_revision)
+    }
 }
 
 #[async_trait]
@@ -190,6 +196,15 @@ impl SourceTables for MemorySources {
     }
 }
 
+/// What several registries share.
+#[derive(Clone, Default)]
+pub struct Shared {
+    pub store: Arc<MemoryStore>,
+    pub tables: Arc<MemoryTables>,
+    pub announcements: Arc<ProcessAnnouncements>,
+    pub leases: Arc<ProcessLeases>,
+}
+
 /// A registry that serves.
 pub struct Running {
     pub server: TestServer,
@@ -201,14 +216,36 @@ pub struct Running {
 
 impl Running {
     pub async fn start() -> Self {
-        Self::over(Arc::default(), Arc::default()).await
+        Self::beside(&Shared::default()).await
     }
 
     /// A registry over what another one left.
     pub async fn over(store: Arc<MemoryStore>, tables: Arc<MemoryTables>) -> Self {
+        let shared = Shared {
+            store,
+            tables,
+            ..Shared::default()
+        };
+        Self::beside(&shared).await
+    }
+
+    /// One of several registries.
+    pub async fn beside(shared: &Shared) -> Self {
+        let (announcements, leases) = (shared.announcements.clone(), shared.leases.clone());
+        Self::with(shared.store.clone(), shared.tables.clone(), announcements, leases).await
+    }
+
+    pub async fn with(
+        store: Arc<MemoryStore>,
+        tables: Arc<MemoryTables>,
+        announcements: Arc<dyn Announcements>,
+        leases: Arc<dyn Leases>,
+    ) -> Self {
         let catalog = Arc::<Catalog>::default();
         let deps = Deps {
             store: store.clone(),
+            announcements,
+            leases,
             catalog: Arc::clone(&catalog),
             sources: Arc::new(MemorySources(BTreeSet::from(["listings"]))),
             online: tables.clone(),
@@ -219,6 +256,7 @@ impl Running {
             )),
             work: tokio::runtime::Handle::current(),
             environment: "test".to_owned(),
+            topic_environment: None,
             limits: BTreeMap::from([("rows_per_request".to_owned(), 10_000)]),
             loaded: Arc::default(),
         };

@@ -18,6 +18,7 @@ pub mod receipts;
 pub mod rows;
 pub mod runs;
 pub mod schedule;
+pub mod schema_registry;
 pub mod search;
 pub mod spines;
 

@@ -56,9 +56,15 @@ pub async fn get_feature(
     Query(query): Query<RevisionQuery>,
     seen: IfNoneMatch,
 ) -> ApiResult<WithEtag<Json<Value>>> {
-    let snapshot = registry.catalog().current();
+    let mut snapshot = registry.catalog().current();
+    let feature: FeatureRef = name
+        .parse()
+        .map_err(|_| not_found("feature", "features", &name, snapshot.feature_names()))?;
+    let known = snapshot.feature(&feature);
+    if !known.is_ok_and(|(group, _)| seen.0.is_none_or(|seen| seen <= group.revision)) {
+        snapshot = registry.newest().await;
+    }
     let unknown = || not_found("feature", "features", &name, snapshot.feature_names());
-    let feature: FeatureRef = name.parse().map_err(|_| unknown())?;
     let Some(revision) = query.revision else {
         let (group, feature) = snapshot.feature(&feature).map_err(|_| unknown())?;
         let response = Json(answers::feature(&snapshot, group, &feature.definition)?);

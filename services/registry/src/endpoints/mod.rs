@@ -12,5 +12,6 @@ pub mod info;
 mod objects;
 pub mod plan;
 pub mod search;
+pub mod snapshot;
 pub mod sources;
 pub mod views;

@@ -99,8 +99,14 @@ pub async fn get(
     query: &RevisionQuery,
     seen: IfNoneMatch,
 ) -> ApiResult<WithEtag<Json<Value>>> {
-    let snapshot = registry.catalog().current();
+    let mut snapshot = registry.catalog().current();
     let id = ObjectId::new(kind, checked(kind, name, &snapshot)?);
+    let is_known = snapshot
+        .entry(&id)
+        .is_some_and(|entry| !entry.deleted && seen.0.is_none_or(|seen| seen <= entry.revision));
+    if !is_known {
+        snapshot = registry.newest().await;
+    }
     let entry = snapshot.entry(&id);
     if query.revision.is_none()
         && let Some(entry) = entry.filter(|entry| !entry.deleted)

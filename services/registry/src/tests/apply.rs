@@ -134,7 +134,7 @@ async fn an_apply_whose_answer_was_lost_finds_itself() {
     let running = Running::start().await;
     running.store.failing.lock().push(Failure::AfterIt);
     assert_eq!(running.applied(HOUSE).await["registry_revision"], 1);
-    running.store.failing.lock().push(Failure::BeforeIt);
+    running.store.failing.lock().extend([Failure::BeforeIt; 4]);
     let lost = answer(running.post_yaml("/v1/apply", "kind: Domain\nname: x"), 503).await;
     assert_eq!(lost["code"], "unavailable");
     assert_eq!(running.read("/v1/info").await["registry_revision"], 1);

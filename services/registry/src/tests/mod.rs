@@ -2,8 +2,10 @@
 
 mod apply;
 mod breaks;
+mod confluent;
 mod definitions;
 mod reads;
+mod replicas;
 
 use serde_json::Value;
 
