@@ -14,7 +14,7 @@ use forebay_catalog::Catalog;
 use forebay_ingestion::{Deps, IntakeConfig, SinksConfig};
 use forebay_model::SystemClock;
 use forebay_server::{Server, ServerConfig, Shutdown};
-use forebay_storage::{ProcessLeases, Provision};
+use forebay_storage::{NothingRejected, ProcessAnnouncements, ProcessLeases, Provision};
 use forebay_storage_embedded::{EmbeddedStores, Options};
 use serde_json::{Value, json};
 
@@ -61,6 +61,9 @@ async fn serve(port: u16, folder: &Path) -> Result<(), Box<dyn Error>> {
         offline: Arc::new(no_tables::NoTables),
         claims: stores.claims.clone(),
         leases: Arc::new(ProcessLeases::default()),
+        announcements: Arc::new(ProcessAnnouncements::default()),
+        rejected: Arc::new(NothingRejected),
+        process: uuid::Uuid::new_v4(),
         clock: Arc::new(SystemClock),
         intake: IntakeConfig::default(),
         sinks: SinksConfig::default(),

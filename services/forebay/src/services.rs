@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use forebay_ingestion::State as Ingestion;
 use forebay_server::Service;
+use forebay_storage::{NothingRejected, ProcessAnnouncements};
 use tokio::runtime::Handle;
+use uuid::Uuid;
 
 use crate::backends::Backends;
 use crate::config::Config;
@@ -60,6 +62,9 @@ fn ingestion(backends: &Backends, config: &Config) -> Ingestion {
         offline: Arc::new(backends.lake.clone()),
         claims: backends.stores.claims.clone(),
         leases: backends.leases.clone(),
+        announcements: Arc::new(ProcessAnnouncements::default()),
+        rejected: Arc::new(NothingRejected),
+        process: Uuid::new_v4(),
         clock: backends.clock.clone(),
         intake: config.ingestion.clone(),
         sinks: config.sinks.clone(),

@@ -65,9 +65,10 @@ impl Context {
 
 /// Adds the background tasks to the service.
 pub(crate) fn tasks(service: Service, state: &AppState) -> Service {
-    let (supervised, asked) = (state.clone(), state.clone());
+    let (supervised, signalled, asked) = (state.clone(), state.clone(), state.clone());
     service
         .task("sinks", move |stop| supervise(supervised, stop))
+        .task("signals", move |stop| async move { signalled.signals.run(stop).await })
         .ready_when("online rows", move || asked.replay.check(&asked.deps.catalog.current()))
 }
 

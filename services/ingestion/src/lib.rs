@@ -11,7 +11,6 @@ mod housekeeping;
 pub mod in_flight;
 mod intake;
 mod measures;
-pub mod positions;
 mod receipt;
 mod replay;
 mod sinks;
@@ -22,11 +21,11 @@ mod tests;
 use std::sync::Arc;
 
 pub use config::IntakeConfig;
+pub use forebay_progress::{Positions, SettledTimes, Store};
 use forebay_server::{RouteLimits, Service};
 pub use in_flight::InFlight;
-pub use positions::{Positions, Store};
 pub use replay::Replay;
-pub use sinks::{SettledTimes, SinksConfig};
+pub use sinks::SinksConfig;
 pub use state::{AppState, Deps, State};
 
 const ABOUT: &str = "The way in: rows from callers, kept durably and brought into both stores.";

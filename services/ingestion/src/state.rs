@@ -2,10 +2,12 @@ use std::{collections::HashSet, sync::Arc};
 
 use forebay_catalog::Catalog;
 use forebay_model::Clock;
-use forebay_storage::{ClaimKey, ClaimStore, Leases, OfflineStore, OnlineStore, RowLog};
+use forebay_progress::{Positions, SettledTimes, Signals};
+use forebay_storage::{Announcements, ClaimKey, ClaimStore, Leases, OfflineStore, OnlineStore, RejectedLog, RowLog};
 use parking_lot::Mutex;
+use uuid::Uuid;
 
-use crate::{InFlight, IntakeConfig, Positions, Replay, SettledTimes, SinksConfig, follower::Followed, intake::Budget};
+use crate::{InFlight, IntakeConfig, Replay, SinksConfig, follower::Followed, intake::Budget};
 
 /// What ingestion works with.
 #[derive(Clone)]
@@ -16,6 +18,12 @@ pub struct Deps {
     pub offline: Arc<dyn OfflineStore>,
     pub claims: Arc<dyn ClaimStore>,
     pub leases: Arc<dyn Leases>,
+    /// How processes tell each other how far sinks have come.
+    pub announcements: Arc<dyn Announcements>,
+    /// Where sinks set aside what is no row of its group.
+    pub rejected: Arc<dyn RejectedLog>,
+    /// This process; another id after each start.
+    pub process: Uuid,
     pub clock: Arc<dyn Clock>,
     pub intake: IntakeConfig,
     pub sinks: SinksConfig,
@@ -24,7 +32,9 @@ pub struct Deps {
 /// What the endpoints and the sinks share.
 pub struct State {
     pub deps: Deps,
-    /// How far the sinks have come.
+    /// What processes tell each other.
+    pub signals: Arc<Signals>,
+    /// How far the sinks have come, those of other processes too.
     pub positions: Arc<Positions>,
     /// The ingest times of rows that are not in the log yet.
     pub in_flight: Arc<InFlight>,
@@ -42,13 +52,19 @@ pub struct State {
 impl State {
     #[must_use]
     pub fn new(deps: Deps) -> Self {
-        let positions = Arc::new(Positions::default());
-        let settled = SettledTimes::new(deps.catalog.clone(), deps.clock.clone(), positions.clone());
+        let signals = Signals::new(
+            deps.announcements.clone(),
+            deps.catalog.clone(),
+            deps.clock.clone(),
+            deps.process,
+        );
+        let signals = Arc::new(signals.working());
         Self {
-            settled: Arc::new(settled),
+            positions: signals.positions().clone(),
+            settled: signals.settled().clone(),
+            signals,
             followed: Arc::default(),
             replay: Arc::default(),
-            positions,
             in_flight: Arc::new(InFlight::new(deps.clock.clone())),
             budget: Budget::new(deps.intake.memory_bytes),
             keys_in_use: Mutex::default(),

@@ -38,11 +38,12 @@ pub trait ClaimStore: Send + Sync {
     /// Claims a key, atomically and durably, unless it is claimed since `not_before`.
     async fn claim(&self, key: &ClaimKey, proposal: &Claim, not_before: Timestamp) -> Result<ClaimOutcome>;
 
-    /// Stores the answer of a claimed request, durably.
+    /// Stores the answer of a claimed request, durably. The first answer stays: attempts of one request may end beside each other.
     async fn answer(&self, key: &ClaimKey, answer: Bytes) -> Result<()>;
 
-    /// Gives a claim up that took no effect, so that the key is free again.
-    async fn abandon(&self, key: &ClaimKey) -> Result<()>;
+    /// Gives a claim up that took no effect, so that the key is free again. If the key is claimed by another request by now, or this one was answered, nothing
+    /// happens: whoever comes late must not free a key under which rows were taken in.
+    async fn abandon(&self, key: &ClaimKey, claim: &Claim) -> Result<()>;
 
     /// Forgets claims made before `before`, at most `limit`, and tells how many.
     async fn expire(&self, before: Timestamp, limit: usize) -> Result<u64>;

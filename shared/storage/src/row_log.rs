@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use forebay_model::{Generation, GroupId, GroupSchema, Timestamp};
+use forebay_model::{Generation, GroupId, GroupSchema, LayoutNumber, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -56,6 +56,9 @@ pub struct LoggedRow {
     /// Which request it came with and the row's index there.
     pub batch: BatchId,
     pub index: u32,
+    /// How many rows of the same attempt of its batch stand before it in its partition: the same in every attempt, so that a gap shows a row that an attempt
+    /// has lost, and a repetition of the batch fills it.
+    pub ordinal: u32,
 }
 
 /// Rows in the order of their offsets.
@@ -90,7 +93,16 @@ pub trait RowLog: Provision {
     ) -> Result<Fetched>;
 
     /// The first offset that is still held and the one after the last, for each partition.
-    async fn bounds(&self, topic: Topic) -> Result<Vec<(u64, u64)>>;
+    async fn bounds(&self, schema: &Arc<GroupSchema>) -> Result<Vec<(u64, u64)>>;
+
+    /// Which topic this is, where one may be deleted and made again under the same name: offsets of one mean nothing in another. `None` when that cannot be.
+    async fn identity(&self, _schema: &Arc<GroupSchema>) -> Result<Option<Uuid>> {
+        Ok(None)
+    }
+
+    /// Tells that the registry knows no such layout of the group: after this, records that claim it are unreadable rather than
+    /// [`crate::StorageError::NewerLayout`].
+    fn no_such_layout(&self, _schema: &Arc<GroupSchema>, _layout: LayoutNumber) {}
 
     /// Tells that `consumer` needs nothing below `next` any more. A log without retention of its own drops what all of its consumers have released.
     async fn release(&self, topic: Topic, partition: u32, consumer: &str, next: u64) -> Result<()>;

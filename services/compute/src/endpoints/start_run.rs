@@ -63,12 +63,12 @@ pub async fn start_run(
     };
     let outcome = state.claims.claim(&key, &claim, now.saturating_sub(DAY)).await;
     match outcome.map_err(store_error)? {
-        ClaimOutcome::Claimed => start(&state, &key, &request, claim.batch.0, now).await,
+        ClaimOutcome::Claimed => start(&state, &key, &request, &claim).await,
         ClaimOutcome::Pending(first) => {
             same_request(&first, &claim)?;
             match state.runner.get(first.batch.0).await {
                 Ok(run) => answer(&state, &key, run).await,
-                Err(RunnerError::NotFound(id)) => start(&state, &key, &request, id, first.ingest_time).await,
+                Err(RunnerError::NotFound(_)) => start(&state, &key, &request, &first).await,
                 Err(error) => Err(error.into()),
             }
         }
@@ -80,8 +80,8 @@ pub async fn start_run(
     }
 }
 
-async fn start(state: &Shared, key: &ClaimKey, request: &RunRequest, id: Uuid, now: Timestamp) -> ApiResult<Response> {
-    let started = match record(state, request, id, now).await {
+async fn start(state: &Shared, key: &ClaimKey, request: &RunRequest, claim: &Claim) -> ApiResult<Response> {
+    let started = match record(state, request, claim.batch.0, claim.ingest_time).await {
         Ok(record) => state.runner.start(record).await.map_err(ApiError::from),
         Err(error) => Err(error),
     };
@@ -90,7 +90,7 @@ async fn start(state: &Shared, key: &ClaimKey, request: &RunRequest, id: Uuid, n
         Err(error) => {
             // Whether a run is recorded after an error of the store is unknown; the key stays with its id then.
             if error.problem().status < 500 {
-                state.claims.abandon(key).await.map_err(store_error)?;
+                state.claims.abandon(key, claim).await.map_err(store_error)?;
             }
             Err(error)
         }

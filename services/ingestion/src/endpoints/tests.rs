@@ -11,7 +11,9 @@ use forebay_catalog::Catalog;
 use forebay_model::{Clock, GroupSchema, ManualClock, Timestamp, Value};
 use forebay_rows::{Layouts, RowHead, values};
 use forebay_server::{ServerConfig, Service, TestServer};
-use forebay_storage::{ClaimKey, LoggedRow, ProcessLeases, Provision, RowLog, Topic};
+use forebay_storage::{
+    ClaimKey, LoggedRow, NothingRejected, ProcessAnnouncements, ProcessLeases, Provision, RowLog, Topic,
+};
 use forebay_storage_delta::{DeltaStore, LakeLocations};
 use forebay_testkit::TempStores;
 use serde_json::{Value as Json, json};
@@ -76,6 +78,9 @@ impl Ingestion {
             offline,
             claims: stores.claims.clone(),
             leases: Arc::new(ProcessLeases::default()),
+            announcements: Arc::new(ProcessAnnouncements::default()),
+            rejected: Arc::new(NothingRejected),
+            process: uuid::Uuid::from_u128(1),
             clock: clock.clone(),
             intake,
             sinks: SinksConfig::default(),
@@ -473,19 +478,10 @@ async fn an_attempt_after_a_lost_answer_appends_the_same_rows_under_the_same_ide
         scope: "rows/visitor.profile".into(),
         key: "k2".into(),
     };
-    let claim = forebay_storage::Claim {
-        body_hash: body_hash_of(&ingestion, &key, &body).await,
-        batch: forebay_storage::BatchId(uuid::Uuid::from_u128(7)),
-        ingest_time: ingestion.clock.now(),
-    };
-    ingestion.state.deps.claims.abandon(&key).await.unwrap();
-    ingestion
-        .state
-        .deps
-        .claims
-        .claim(&key, &claim, Timestamp::MIN)
-        .await
-        .unwrap();
+    let claim = claim_of(&ingestion, &key, &body).await;
+    let claims = &ingestion.state.deps.claims;
+    claims.expire(Timestamp::MAX, 100).await.unwrap();
+    claims.claim(&key, &claim, Timestamp::MIN).await.unwrap();
     ingestion.clock.advance(forebay_model::Duration::from_micros(5_000_000));
     let again = ingestion.send(path, "application/json", Some("k2"), body).await;
     assert_eq!(again.status, 202, "{}", again.body);
@@ -501,7 +497,8 @@ async fn an_attempt_after_a_lost_answer_appends_the_same_rows_under_the_same_ide
 }
 
 /// What the service makes of the body: it is asked by sending it under the key.
-async fn body_hash_of(ingestion: &Ingestion, key: &ClaimKey, body: &str) -> u128 {
+/// The claim of a request that was answered.
+async fn claim_of(ingestion: &Ingestion, key: &ClaimKey, body: &str) -> forebay_storage::Claim {
     let path = "/v1/rows/visitor.profile?event_time=now";
     let answer = ingestion
         .send(path, "application/json", Some(&key.key), body.to_owned())
@@ -520,7 +517,7 @@ async fn body_hash_of(ingestion: &Ingestion, key: &ClaimKey, body: &str) -> u128
         .await
         .unwrap()
     {
-        forebay_storage::ClaimOutcome::Answered(claim, _) => claim.body_hash,
+        forebay_storage::ClaimOutcome::Answered(claim, _) => claim,
         other => panic!("not answered: {other:?}"),
     }
 }

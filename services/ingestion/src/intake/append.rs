@@ -102,7 +102,7 @@ pub async fn claim_of(
 /// 503 when the claims cannot be written.
 pub async fn give_up(claimed: Claimed) -> Result<(), ApiError> {
     let claims = Arc::clone(&claimed.state.deps.claims);
-    claims.abandon(&claimed.key).await.map_err(unavailable)
+    claims.abandon(&claimed.key, &claimed.claim).await.map_err(unavailable)
 }
 
 /// Identifies the rows of a request with a key: the same in every attempt, and another for another key, body or day.

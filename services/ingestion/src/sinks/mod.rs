@@ -6,10 +6,8 @@ mod config;
 mod offline;
 mod online;
 mod rows;
-mod settled;
 mod start;
 mod taken;
 
 pub use config::SinksConfig;
 pub(crate) use rows::run;
-pub use settled::SettledTimes;

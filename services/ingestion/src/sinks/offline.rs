@@ -126,7 +126,7 @@ impl OfflineSink {
         let deps = &state.deps;
         let topic = Topic::of(&group.schema);
         let settling = state.in_flight.settle(topic);
-        let bounds = deps.row_log.bounds(topic).await?;
+        let bounds = deps.row_log.bounds(&group.schema).await?;
         let mut wait = if stopping { Duration::ZERO } else { self.patience() };
         let mut moved = false;
         for index in 0..self.partitions.len() {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use forebay_catalog::Group;
+use forebay_model::GroupSchema;
 use forebay_storage::{OnlineRow, Progress, Result, Topic};
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +66,10 @@ impl OnlineSink {
     /// Runs until it is told to stop and has brought in what the log holds then, or its group is gone.
     pub(crate) async fn run(mut self) -> End {
         let mut backoff = Backoff::default();
-        let mut replayed = self.replayed().await;
+        let mut replayed = match self.context.group() {
+            Some(group) => self.replayed(&group).await,
+            None => false,
+        };
         loop {
             let Some(group) = self.context.group() else {
                 return End::Stopped;
@@ -75,7 +79,7 @@ impl OnlineSink {
                 Ok(moved) => {
                     backoff.reset();
                     if !replayed {
-                        replayed = self.replayed().await;
+                        replayed = self.replayed(&group).await;
                     }
                     if stopping && !moved {
                         break;
@@ -98,8 +102,8 @@ impl OnlineSink {
     }
 
     /// Whether the log holds nothing that is not online; said at once, so that a start need not wait for a fetch.
-    async fn replayed(&self) -> bool {
-        let Ok(bounds) = self.context.state.deps.row_log.bounds(self.context.topic).await else {
+    async fn replayed(&self, group: &Group) -> bool {
+        let Ok(bounds) = self.context.state.deps.row_log.bounds(&group.schema).await else {
             return false;
         };
         let caught_up = self
@@ -116,7 +120,6 @@ impl OnlineSink {
     /// Brings in what the log holds of each partition, once; tells whether there was anything.
     async fn step(&mut self, group: &Arc<Group>, stopping: bool) -> Result<bool> {
         let deps = self.context.state.deps.clone();
-        let topic = Topic::of(&group.schema);
         let wait = match (stopping, self.positions.len()) {
             (true, _) => Duration::ZERO,
             (false, 0 | 1) => WAIT,
@@ -148,7 +151,7 @@ impl OnlineSink {
         }
         if stopping || self.let_go_at.elapsed() > LET_GO {
             self.let_go_at = Instant::now();
-            self.let_go(topic).await?;
+            self.let_go(&group.schema).await?;
         }
         self.taken.expire(deps.clock.now());
         self.measures.fresh(deps.clock.now());
@@ -192,9 +195,10 @@ impl OnlineSink {
     }
 
     /// Lets the log drop what the store holds durably.
-    async fn let_go(&mut self, topic: Topic) -> Result<()> {
+    async fn let_go(&mut self, schema: &Arc<GroupSchema>) -> Result<()> {
         let deps = &self.context.state.deps;
-        let bounds = deps.row_log.bounds(topic).await?;
+        let topic = Topic::of(schema);
+        let bounds = deps.row_log.bounds(schema).await?;
         let ends = self.positions.iter().zip(&bounds);
         self.measures
             .lags(ends.map(|(position, (_, end))| end.saturating_sub(*position)).sum());

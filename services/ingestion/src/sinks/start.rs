@@ -34,7 +34,7 @@ pub(crate) struct Start {
 pub(crate) async fn start(state: &State, schema: &Arc<GroupSchema>, online: bool, offline: bool) -> Result<Start> {
     let deps = &state.deps;
     let topic = Topic::of(schema);
-    let bounds = deps.row_log.bounds(topic).await?;
+    let bounds = deps.row_log.bounds(schema).await?;
     if bounds.is_empty() {
         return Err(StorageError::NotProvisioned {
             what: "row log",

@@ -111,6 +111,7 @@ mod tests {
             row: Bytes::new(),
             batch: BatchId(Uuid::from_u128(batch)),
             index,
+            ordinal: index,
         }
     }
 

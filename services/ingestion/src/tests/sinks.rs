@@ -247,7 +247,7 @@ async fn the_log_lets_rows_go_that_both_stores_hold() {
     life.end().await;
     let life = world.begin().await;
     reached(&life, "shop.pushed", 50).await;
-    let bounds = life.state.deps.row_log.bounds(Topic::of(&schema)).await.unwrap();
+    let bounds = life.state.deps.row_log.bounds(&schema).await.unwrap();
     assert_eq!(bounds[0].1, 50);
     life.end().await;
 }

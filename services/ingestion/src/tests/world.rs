@@ -20,8 +20,8 @@ use forebay_rows::{
     json::{RowOptions, RowReader, Scanner},
 };
 use forebay_storage::{
-    Append, Appended, BatchId, CommitIdentity, Fetched, LogRow, OfflineStore, OnlineAnswer, OnlineRead, ProcessLeases,
-    Provision, Result, RowLog, StorageError, Topic,
+    Append, Appended, BatchId, CommitIdentity, Fetched, LogRow, NothingRejected, OfflineStore, OnlineAnswer,
+    OnlineRead, ProcessAnnouncements, ProcessLeases, Provision, Result, RowLog, StorageError, Topic,
 };
 use forebay_storage_delta::{DeltaStore, LakeLocations};
 use forebay_storage_embedded::{EmbeddedStores, Options};
@@ -91,8 +91,8 @@ impl RowLog for StubbornLog {
         self.log.fetch(schema, partition, from, max_bytes, wait).await
     }
 
-    async fn bounds(&self, topic: Topic) -> Result<Vec<(u64, u64)>> {
-        self.log.bounds(topic).await
+    async fn bounds(&self, schema: &Arc<GroupSchema>) -> Result<Vec<(u64, u64)>> {
+        self.log.bounds(schema).await
     }
 
     async fn release(&self, topic: Topic, partition: u32, consumer: &str, next: u64) -> Result<()> {
@@ -178,6 +178,9 @@ impl World {
             offline: Arc::new(delta.clone()),
             claims: stores.claims.clone(),
             leases: Arc::new(ProcessLeases::default()),
+            announcements: Arc::new(ProcessAnnouncements::default()),
+            rejected: Arc::new(NothingRejected),
+            process: uuid::Uuid::from_u128(1),
             clock,
             intake: IntakeConfig::default(),
             sinks: self.sinks.clone(),

@@ -4,7 +4,7 @@ use std::{
 };
 
 use forebay_storage::{
-    OnlineAnswer, OnlineRead, OnlineStore, RowLog, Topic,
+    OnlineAnswer, OnlineRead, OnlineStore, RowLog,
     conformance::{rows::PlainRow, schemas},
 };
 
@@ -48,7 +48,7 @@ async fn a_full_disk_stops_writes_and_nothing_else() {
     );
     let stores = EmbeddedStores::open(directory.path(), Options::default()).expect("all is whole");
     let schema = schemas::prices(0);
-    let bounds = stores.row_log.bounds(Topic::of(&schema)).await.expect("bounds");
+    let bounds = stores.row_log.bounds(&schema).await.expect("bounds");
     assert_eq!(
         bounds,
         [(0, appended)],

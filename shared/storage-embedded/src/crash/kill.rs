@@ -8,7 +8,7 @@ use std::{
 use forebay_model::Timestamp;
 use forebay_rows::RowHead;
 use forebay_storage::{
-    Claim, ClaimKey, ClaimOutcome, ClaimStore, RegistryStore, RowLog, RunStore, Topic, conformance::schemas,
+    Claim, ClaimKey, ClaimOutcome, ClaimStore, RegistryStore, RowLog, RunStore, conformance::schemas,
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -102,7 +102,7 @@ async fn check(directory: &Path, acknowledged: &Acknowledged, kill: usize) {
     let stores = open(directory);
     let schema = schemas::prices(0);
     // The log: what it holds is in one piece, and every acknowledged row that it still must hold is where it was said to be.
-    let bounds = stores.row_log.bounds(Topic::of(&schema)).await.expect("bounds");
+    let bounds = stores.row_log.bounds(&schema).await.expect("bounds");
     let (first, end) = bounds[0];
     let mut at = first;
     let mut by_batch = HashMap::new();

@@ -200,8 +200,12 @@ impl RowLog for EmbeddedRowLog {
         topic.fetch(from, max_bytes, wait).await
     }
 
-    async fn bounds(&self, topic: Topic) -> Result<Vec<(u64, u64)>> {
-        Ok(self.topic(topic, false)?.iter().map(|open| open.bounds()).collect())
+    async fn bounds(&self, schema: &Arc<GroupSchema>) -> Result<Vec<(u64, u64)>> {
+        Ok(self
+            .topic(Topic::of(schema), false)?
+            .iter()
+            .map(|open| open.bounds())
+            .collect())
     }
 
     async fn release(&self, topic: Topic, partition: u32, consumer: &str, next: u64) -> Result<()> {

@@ -246,6 +246,8 @@ fn logged(block: Vec<u8>, rows: Vec<RowAt>) -> Vec<LoggedRow> {
             row: block.slice(row.row),
             batch: row.batch,
             index: row.index,
+            // There is one partition.
+            ordinal: row.index,
         })
         .collect()
 }

@@ -53,22 +53,24 @@ impl ClaimStore for EmbeddedClaimStore {
         let key = key.clone();
         self.0
             .write(move |tables, write| match get(tables, write, &key)? {
-                Some(mut stored) => {
+                Some(mut stored) if stored.answer.is_none() => {
                     stored.answer = Some(answer.to_vec());
                     put(tables, write, &stored)
                 }
-                // It expired while it was worked on: a repetition is a new request.
-                None => Ok(()),
+                // Another attempt was answered first, or it expired while it was worked on: a repetition is a new request then.
+                _ => Ok(()),
             })
             .await
     }
 
-    async fn abandon(&self, key: &ClaimKey) -> Result<()> {
-        let key = key.clone();
+    async fn abandon(&self, key: &ClaimKey, claim: &Claim) -> Result<()> {
+        let (key, batch) = (key.clone(), claim.batch);
         self.0
             .write(move |tables, write| match get(tables, write, &key)? {
-                Some(stored) => remove(tables, write, &stored),
-                None => Ok(()),
+                Some(stored) if stored.claim.batch == batch && stored.answer.is_none() => {
+                    remove(tables, write, &stored)
+                }
+                _ => Ok(()),
             })
             .await
     }

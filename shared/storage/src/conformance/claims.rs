@@ -13,6 +13,7 @@ type Place = dyn Installation<dyn ClaimStore>;
 /// Runs the whole suite; `fresh` gives a place for an empty store each time.
 pub async fn claim_store<I: Installation<dyn ClaimStore> + 'static>(fresh: impl AsyncFn() -> I) {
     a_claim_is_given_once(&fresh().await).await;
+    only_who_holds_a_claim_gives_it_up(&fresh().await).await;
     scopes_and_keys_are_apart(&fresh().await).await;
     old_claims_are_forgotten(&fresh().await).await;
     one_of_many_claimers_wins(&fresh().await).await;
@@ -59,12 +60,33 @@ async fn a_claim_is_given_once(place: &Place) {
         }
         store.answer(&a, answer.clone()).await.expect("answered");
     }
-    store.abandon(&a).await.expect("given up");
-    store.abandon(&a).await.expect("given up already");
+    let later = Bytes::from_static(b"later");
+    store.answer(&a, later).await.expect("ignored");
+    store.abandon(&a, &claim(1, 10)).await.expect("ignored");
+    assert_eq!(
+        store.claim(&a, &claim(2, 20), LONG_AGO).await.expect("an answer"),
+        ClaimOutcome::Answered(claim(1, 10), answer),
+        "the first answer stays, and what was answered cannot be given up"
+    );
+}
+
+async fn only_who_holds_a_claim_gives_it_up(place: &Place) {
+    let store = place.open().await;
+    let a = key("rows/a.b", "k");
+    store.claim(&a, &claim(1, 10), LONG_AGO).await.expect("claimed");
+    store.abandon(&a, &claim(1, 10)).await.expect("given up");
+    store.abandon(&a, &claim(1, 10)).await.expect("given up already");
     assert_eq!(
         store.claim(&a, &claim(3, 30), LONG_AGO).await.expect("an answer"),
         ClaimOutcome::Claimed,
         "it is free"
+    );
+    // The first one wakes and gives up again what it has given up.
+    store.abandon(&a, &claim(1, 10)).await.expect("ignored");
+    assert_eq!(
+        store.claim(&a, &claim(4, 40), LONG_AGO).await.expect("an answer"),
+        ClaimOutcome::Pending(claim(3, 30)),
+        "a newer claim stays"
     );
 }
 

@@ -45,7 +45,7 @@ fn rows(schema: &Arc<GroupSchema>, ids: impl IntoIterator<Item = i64>) -> Vec<Lo
 /// All rows that the log holds, by partition, fetched from its first offset on.
 async fn fetch_all(log: &dyn RowLog, schema: &Arc<GroupSchema>, max_bytes: usize) -> BTreeMap<u32, Vec<LoggedRow>> {
     let mut all = BTreeMap::new();
-    for (partition, (first, end)) in (0..).zip(log.bounds(Topic::of(schema)).await.expect("bounds")) {
+    for (partition, (first, end)) in (0..).zip(log.bounds(schema).await.expect("bounds")) {
         let mut rows = Vec::new();
         let mut from = first;
         while from < end {
@@ -92,7 +92,7 @@ async fn a_topic_must_be_made_first(place: &Place) {
     );
     log.ensure(&schema).await.expect("made");
     log.ensure(&schema).await.expect("made already");
-    let bounds = log.bounds(Topic::of(&schema)).await.expect("bounds");
+    let bounds = log.bounds(&schema).await.expect("bounds");
     assert!(
         !bounds.is_empty() && bounds.iter().all(|&bounds| bounds == (0, 0)),
         "{bounds:?}"
@@ -120,7 +120,11 @@ async fn rows_come_back_in_order_with_their_places(place: &Place) {
     let mut found = 0;
     for (partition, logged) in fetch_all(&*log, &schema, 1).await {
         let mut last: BTreeMap<BatchId, u32> = BTreeMap::new();
+        let mut counted: BTreeMap<BatchId, u32> = BTreeMap::new();
         for row in logged {
+            let ordinal = counted.entry(row.batch).or_default();
+            assert_eq!(row.ordinal, *ordinal, "rows of a batch are counted in each partition");
+            *ordinal += 1;
             let number = (row.batch.0.as_u128() - 1) as usize * 7 + row.index as usize;
             assert_eq!(row.key, sent[number].key, "batch and index name the row that was sent");
             let head = RowHead::read(&row.row).expect("a row");
@@ -189,7 +193,7 @@ async fn any_offset_can_be_fetched(place: &Place) {
             .expect("appended");
     }
     for reopened in [false, true] {
-        for (partition, (first, end)) in (0..).zip(log.bounds(Topic::of(&schema)).await.expect("bounds")) {
+        for (partition, (first, end)) in (0..).zip(log.bounds(&schema).await.expect("bounds")) {
             for from in first..end {
                 let fetched = log
                     .fetch(&schema, partition, from, 1, Duration::ZERO)
@@ -221,7 +225,7 @@ async fn fetching_waits_for_rows(place: &Place) {
     let log = place.open().await;
     let schema = schemas::prices(0);
     log.ensure(&schema).await.expect("made");
-    let partitions = log.bounds(Topic::of(&schema)).await.expect("bounds").len() as u32;
+    let partitions = log.bounds(&schema).await.expect("bounds").len() as u32;
     let waiting = (0..partitions).map(|partition| {
         let (log, schema) = (log.clone(), schema.clone());
         tokio::spawn(async move {
@@ -362,7 +366,7 @@ async fn released_rows_may_go_others_stay(place: &Place) {
     let schema = schemas::prices(0);
     let topic = Topic::of(&schema);
     log.ensure(&schema).await.expect("made");
-    let partitions = log.bounds(topic).await.expect("bounds").len() as u32;
+    let partitions = log.bounds(&schema).await.expect("bounds").len() as u32;
     for partition in 0..partitions {
         for consumer in ["online", "offline"] {
             log.release(topic, partition, consumer, 0).await.expect("announced");
@@ -373,7 +377,7 @@ async fn released_rows_may_go_others_stay(place: &Place) {
             .await
             .expect("appended");
     }
-    for (partition, (_, end)) in (0..).zip(log.bounds(topic).await.expect("bounds")) {
+    for (partition, (_, end)) in (0..).zip(log.bounds(&schema).await.expect("bounds")) {
         log.release(topic, partition, "online", end).await.expect("released");
         log.release(topic, partition, "offline", end / 2)
             .await
@@ -383,7 +387,7 @@ async fn released_rows_may_go_others_stay(place: &Place) {
             .expect("an older release takes nothing back");
     }
     for reopened in [false, true] {
-        for (partition, (first, end)) in (0..).zip(log.bounds(topic).await.expect("bounds")) {
+        for (partition, (first, end)) in (0..).zip(log.bounds(&schema).await.expect("bounds")) {
             assert!(first <= end / 2, "what one consumer needs stays, reopened: {reopened}");
             if end > 0 {
                 let fetched = log
@@ -396,7 +400,7 @@ async fn released_rows_may_go_others_stay(place: &Place) {
         drop(log);
         log = place.open().await;
     }
-    let before = log.bounds(topic).await.expect("bounds");
+    let before = log.bounds(&schema).await.expect("bounds");
     for (partition, (_, end)) in (0..).zip(before.clone()) {
         for consumer in ["online", "offline"] {
             log.release(topic, partition, consumer, end).await.expect("released");
@@ -404,7 +408,7 @@ async fn released_rows_may_go_others_stay(place: &Place) {
     }
     drop(log);
     log = place.open().await;
-    let after = log.bounds(topic).await.expect("bounds");
+    let after = log.bounds(&schema).await.expect("bounds");
     for (before, after) in before.iter().zip(after) {
         assert_eq!(before.1, after.1, "offsets go on where they were, whatever was dropped");
     }
