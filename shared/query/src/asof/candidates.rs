@@ -91,7 +91,11 @@ impl Candidates {
                 })
             })
             .collect();
-        let newest = (0..cells).map(|_| AtomicI64::new(i64::MIN)).collect();
+        let newest = std::iter::repeat_n(i64::MIN, cells)
+            // The cell of rows that serve no slot; nothing wins there.
+            .chain([i64::MAX])
+            .map(AtomicI64::new)
+            .collect();
         Self { shards, newest }
     }
 
@@ -100,7 +104,8 @@ impl Candidates {
         cells * (size_of::<Cell>() + size_of::<AtomicI64>())
     }
 
-    /// False if a row of this event time has certainly lost in this cell.
+    /// False if a row of this event time has certainly lost in this cell. The cell behind the last one is that of rows which serve no slot: there, all but
+    /// those at the end of time have lost.
     pub(super) fn could_win(&self, cell: usize, event_time: i64) -> bool {
         self.newest[cell].load(Ordering::Relaxed) <= event_time
     }

@@ -210,6 +210,16 @@ impl SpineIndex {
         (range, first)
     }
 
+    /// The one cell in which a row competes while all spine rows know the same; [`Self::cells`] if it serves no slot.
+    pub(super) fn only_cell(&self, key: u32, event_time: i64) -> usize {
+        let (range, first) = self.first_slot(key, event_time);
+        if first == range.len() {
+            self.cells()
+        } else {
+            range.start + first
+        }
+    }
+
     /// Calls `visit` with each cell in which a row of this key, event time and ingest time competes.
     ///
     /// A row serves every later moment of its key, but competes only for the first of them: what

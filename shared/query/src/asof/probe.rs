@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, TimestampMicrosecondArray};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::Result;
 use forebay_model::{Timestamp, admission};
@@ -89,6 +90,9 @@ impl Probe {
     pub(super) fn may_win(&self, columns: &HistoryColumns) -> BooleanArray {
         let mut ids = Vec::new();
         self.index.table().find(&columns.keys, &mut ids);
+        if self.index.known().is_none() {
+            return self.may_win_alike(columns, &ids);
+        }
         let keep = ids
             .iter()
             .enumerate()
@@ -101,6 +105,34 @@ impl Probe {
             })
             .collect::<Vec<_>>();
         BooleanArray::from(keep)
+    }
+
+    /// [`Self::may_win`] while all spine rows know the same.
+    ///
+    /// In two passes, the second without branches: whether a row may win is a coin toss that no processor predicts, and waits for memory. So
+    /// the waits overlap.
+    fn may_win_alike(&self, columns: &HistoryColumns, ids: &[u32]) -> BooleanArray {
+        let nowhere = self.index.cells();
+        let asked: Vec<(usize, i64)> = ids
+            .iter()
+            .enumerate()
+            .map(|(number, &key)| {
+                if key == NO_KEY {
+                    return (nowhere, 0);
+                }
+                match columns.admissible(number) {
+                    Some(row) if row.ingest_time <= self.known_at => {
+                        (self.index.only_cell(key, row.event_time), row.event_time)
+                    }
+                    _ => (nowhere, 0),
+                }
+            })
+            .collect();
+        let keep = BooleanBuffer::collect_bool(asked.len(), |number| {
+            let (cell, event_time) = asked[number];
+            self.candidates.could_win(cell, event_time)
+        });
+        BooleanArray::new(keep, None)
     }
 
     /// Lets the rows compete and tells which must be kept; the n-th of these is `reference(n)`.
