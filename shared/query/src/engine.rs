@@ -73,6 +73,9 @@ impl Engine {
             .with_memory_pool(Arc::new(pool))
             .with_disk_manager_builder(disk)
             .build_arc()?;
+        for (url, store) in tables.object_stores() {
+            runtime.register_object_store(url.as_ref(), store);
+        }
         Ok(Self {
             tables,
             runtime,

@@ -27,7 +27,7 @@ pub use engine::{Engine, EngineConfig};
 pub use group_history::GroupHistory;
 pub use historical::{AskedGroup, HistoricalQuery, KeyFilter, KnownTo, Spine};
 pub use in_order::InOrderExec;
-pub use offline_tables::{OfflineTable, OfflineTables};
+pub use offline_tables::{ObjectStores, OfflineTable, OfflineTables};
 pub use spine_files::FileKind;
 pub use unseen_rows::DuplicateRows;
 pub use winning_rows::WinningRows;

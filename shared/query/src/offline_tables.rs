@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::datasource::TableProvider;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::object_store::ObjectStore;
 use forebay_model::GroupSchema;
 use forebay_storage::{SourceError, TableVersion};
 
@@ -13,6 +15,9 @@ pub struct OfflineTable {
     pub version: TableVersion,
     pub provider: Arc<dyn TableProvider>,
 }
+
+/// Roots of object stores by URL (`s3://bucket/`).
+pub type ObjectStores = Vec<(ObjectStoreUrl, Arc<dyn ObjectStore>)>;
 
 /// Opens tables for reading. A table that was opened keeps its version, whatever is committed meanwhile.
 ///
@@ -42,4 +47,9 @@ pub trait OfflineTables: Send + Sync {
     /// # Errors
     /// [`SourceError::NotAllowed`] outside the configured roots, also by way of `..` or links.
     fn locate(&self, uri: &str) -> Result<String, SourceError>;
+
+    /// The object stores that tables and files lie in, besides the local disk. The engine reads from them with the credentials they were made with.
+    fn object_stores(&self) -> ObjectStores {
+        Vec::new()
+    }
 }

@@ -2,9 +2,10 @@
 
 use forebay_model::GroupSchema;
 use forebay_storage::{Result, RowsOut, StorageError, TableVersion};
+use object_store::ObjectStoreExt;
 
 use crate::{
-    columns,
+    columns, error,
     files::{self, DataFile},
     log::Entry,
     rows,
@@ -25,12 +26,18 @@ pub(crate) async fn added_rows(table: &Table, schema: &GroupSchema, version: Tab
     let files: Vec<DataFile> = entry
         .added
         .iter()
-        .map(|add| files::of_add(&table.path, add))
+        .map(|add| files::of_add(&table.location, add))
         .collect::<Result<_>>()?;
     for file in &files {
-        if !tokio::fs::try_exists(&file.path).await.unwrap_or(false) {
-            return Ok(None);
+        match table.location.store().head(&file.path).await {
+            Ok(_) => {}
+            Err(object_store::Error::NotFound { .. }) => return Ok(None),
+            Err(failure) => return Err(error::from_store(failure)),
         }
     }
-    Ok(Some(rows::stream(&columns::arrow_schema(schema), &files)?))
+    Ok(Some(rows::stream(
+        &table.location,
+        &columns::arrow_schema(schema),
+        &files,
+    )?))
 }

@@ -15,6 +15,7 @@ use crate::{
     commit::{self, Commit},
     error,
     table::{Table, is_overtaken, version_of},
+    transactions::transaction,
     write::{self, WriteColumns, Written},
 };
 
@@ -37,13 +38,15 @@ pub(crate) async fn append(
     memory_bytes: usize,
 ) -> Result<Committed, AppendError> {
     let base = newest(table, schema).await?;
-    if let Standing::Done = standing(&base, schema, &append.identity).await? {
+    if let Standing::Done = standing(table, &base, schema, &append.identity).await? {
         return Ok(repeated(&base));
     }
-    let written = write::write_sorted(&base, &table.path, columns, append.rows, memory_bytes).await?;
+    let written = write::write_sorted(&base, &table.location, columns, append.rows, memory_bytes).await?;
     let transactions = transactions(schema, &append.identity)?;
     let notes: Vec<_> = append.notes.into_iter().collect();
     let (mut overtaken, mut unclear) = (0, 0);
+    // The version that a request of unknown fate would still make, were it carried out late.
+    let mut pending = None;
     let mut base = base;
     loop {
         let commit = Commit {
@@ -64,16 +67,20 @@ pub(crate) async fn append(
             overtaken += 1;
         } else {
             unclear += 1;
+            pending = Some(version_of(&base) + 1);
             tracing::warn!(group = %schema.name, %failure, "a commit failed; the table is looked at again");
         }
         pause(overtaken, unclear).await;
         base = newest(table, schema).await?;
         // The table tells whether the commit stands, whatever the error said.
-        match standing(&base, schema, &append.identity).await {
+        match standing(table, &base, schema, &append.identity).await {
             Ok(Standing::Done) => return stands(table, version_of(&base), &written).await,
             Ok(Standing::Open) if overtaken < OVERTAKEN && unclear < UNCLEAR => {}
             Ok(Standing::Open) => {
-                write::discard(&table.path, &written.adds).await;
+                // Otherwise the files stay: the commit may yet come to be, and vacuum takes them if it does not.
+                if pending.is_none_or(|pending| pending <= version_of(&base)) {
+                    write::discard(&table.location, &written.adds).await;
+                }
                 return Err(error::from_delta(failure).into());
             }
             Err(moved) => return Err(moved),
@@ -85,9 +92,14 @@ pub(crate) async fn append(
 ///
 /// # Errors
 /// [`AppendError::Moved`] when the log's positions are neither before nor after it.
-async fn standing(base: &DeltaTable, schema: &GroupSchema, identity: &CommitIdentity) -> Result<Standing, AppendError> {
+async fn standing(
+    table: &Table,
+    base: &DeltaTable,
+    schema: &GroupSchema,
+    identity: &CommitIdentity,
+) -> Result<Standing, AppendError> {
     match identity {
-        CommitIdentity::Run(run) => Ok(match transaction(base, &run_id(schema, run)).await? {
+        CommitIdentity::Run(run) => Ok(match transaction(table, base, &run_id(schema, run)).await? {
             Some(_) => Standing::Done,
             None => Standing::Open,
         }),
@@ -95,7 +107,7 @@ async fn standing(base: &DeltaTable, schema: &GroupSchema, identity: &CommitIden
             let mut done = 0;
             let mut moved = None;
             for advance in advances {
-                let found = position(base, schema, advance.partition).await?;
+                let found = position(table, base, schema, advance.partition).await?;
                 // A position that does not move says nothing about whether the commit stands.
                 if found == advance.to && advance.to != advance.from {
                     done += 1;
@@ -123,14 +135,14 @@ async fn standing(base: &DeltaTable, schema: &GroupSchema, identity: &CommitIden
 }
 
 /// The offset that a partition of the log stands at in this version.
-pub(crate) async fn position(base: &DeltaTable, schema: &GroupSchema, partition: u32) -> Result<u64> {
-    let found = transaction(base, &position_id(schema, partition)).await?;
+pub(crate) async fn position(table: &Table, base: &DeltaTable, schema: &GroupSchema, partition: u32) -> Result<u64> {
+    let found = transaction(table, base, &position_id(schema, partition)).await?;
     Ok(found.map_or(0, |position| u64::try_from(position).unwrap_or_default()))
 }
 
 /// Whether a run's commit stands in this version.
-pub(crate) async fn holds_run(base: &DeltaTable, schema: &GroupSchema, run: &str) -> Result<bool> {
-    Ok(transaction(base, &run_id(schema, run)).await?.is_some())
+pub(crate) async fn holds_run(table: &Table, base: &DeltaTable, schema: &GroupSchema, run: &str) -> Result<bool> {
+    Ok(transaction(table, base, &run_id(schema, run)).await?.is_some())
 }
 
 /// What the identifiers of a topic's positions begin with; the partition follows.
@@ -160,14 +172,6 @@ fn transactions(schema: &GroupSchema, identity: &CommitIdentity) -> Result<Vec<T
     })
 }
 
-async fn transaction(base: &DeltaTable, id: &str) -> Result<Option<i64>> {
-    let snapshot = base.snapshot().map_err(error::from_delta)?;
-    snapshot
-        .transaction_version(base.log_store().as_ref(), id)
-        .await
-        .map_err(error::from_delta)
-}
-
 async fn newest(table: &Table, schema: &GroupSchema) -> Result<DeltaTable> {
     table.newest().await?.ok_or_else(|| StorageError::NotProvisioned {
         what: WHAT,
@@ -176,7 +180,7 @@ async fn newest(table: &Table, schema: &GroupSchema) -> Result<DeltaTable> {
 }
 
 async fn stands(table: &Table, version: u64, written: &Written) -> Result<Committed, AppendError> {
-    commit::sync_entry(&table.path, version).await?;
+    commit::sync_entry(table, version).await?;
     Ok(Committed {
         version,
         rows: written.rows,

@@ -1,6 +1,6 @@
 //! One commit, made against one version or not at all.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use deltalake::{
     DeltaTable, DeltaTableError,
@@ -13,7 +13,11 @@ use deltalake::{
 use forebay_storage::TableVersion;
 use serde_json::Value as Json;
 
-use crate::{durable, log::NOTE_PREFIX};
+use crate::{
+    durable,
+    log::NOTE_PREFIX,
+    table::{Table, version_of},
+};
 
 /// What to commit.
 pub(crate) struct Commit {
@@ -31,12 +35,19 @@ pub(crate) async fn commit_onto(base: &DeltaTable, commit: Commit) -> Result<Tab
         .into_iter()
         .map(|(name, note)| (format!("{NOTE_PREFIX}{name}"), note))
         .collect();
-    let finalized = CommitBuilder::from(properties().with_application_transactions(commit.transactions))
+    let prepared = CommitBuilder::from(properties().with_application_transactions(commit.transactions))
         .with_app_metadata(metadata)
         .with_actions(commit.actions)
         .build(Some(base.snapshot()?), base.log_store(), commit.operation)
+        .into_prepared_commit_future()
         .await?;
-    Ok(finalized.version())
+    // The entry is written here, not by deltalake, which would list the log before and read it anew after.
+    let version = version_of(base) + 1;
+    let entry = prepared.commit_or_bytes().clone();
+    base.log_store()
+        .write_commit_entry(version, entry, Default::default())
+        .await?;
+    Ok(version)
 }
 
 /// No retries, and no housekeeping on the way: that is done under the table's lease.
@@ -47,7 +58,10 @@ pub(crate) fn properties() -> CommitProperties {
         .with_cleanup_expired_logs(Some(false))
 }
 
-/// Forces the log entry of a version to the disk.
-pub(crate) async fn sync_entry(root: &Path, version: TableVersion) -> forebay_storage::Result<()> {
-    durable::sync_files(vec![root.join(format!("_delta_log/{version:020}.json"))]).await
+/// Forces the log entry of a version to the disk. What a bucket has said to have is durable.
+pub(crate) async fn sync_entry(table: &Table, version: TableVersion) -> forebay_storage::Result<()> {
+    match table.location.local() {
+        Some(root) => durable::sync_files(vec![root.join(format!("_delta_log/{version:020}.json"))]).await,
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,6 @@
 //! Merging small files into large sorted ones.
 
-use std::{collections::HashSet, path::Path, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use arrow::{compute::SortOptions, datatypes::SchemaRef};
 use datafusion::{
@@ -18,12 +18,14 @@ use forebay_model::GroupSchema;
 use forebay_rows::arrow_types::EVENT_TIME;
 use forebay_storage::{Compacted, Compaction, Result, StorageError};
 use futures::StreamExt;
+use object_store::path::Path;
 
 use crate::{
     WHAT,
     commit::{self, Commit},
     error,
     files::DataFile,
+    location::Location,
     provider::{Scan, scan_files},
     sort::ORDER,
     stats::FileStats,
@@ -67,7 +69,7 @@ pub(crate) async fn compact(
                 written.rows += merged.rows;
             }
             Err(failure) => {
-                write::discard(&table.path, &written.adds).await;
+                write::discard(&table.location, &written.adds).await;
                 // Somebody's vacuum may have taken a file of the version that was read.
                 return match failure {
                     StorageError::Gone { .. } => Ok(Compacted::Moved),
@@ -100,7 +102,7 @@ pub(crate) async fn compact(
         };
         match commit::commit_onto(&base, commit).await {
             Ok(version) => {
-                commit::sync_entry(&table.path, version).await?;
+                commit::sync_entry(table, version).await?;
                 return Ok(Compacted::Merged {
                     version,
                     files_before,
@@ -125,22 +127,22 @@ pub(crate) async fn compact(
             _ => break,
         }
     }
-    write::discard(&table.path, &written.adds).await;
+    write::discard(&table.location, &written.adds).await;
     Ok(Compacted::Moved)
 }
 
 /// Whether a version has all files of the bins.
 fn holds_all(table: &Table, version: &DeltaTable, bins: &[Vec<Candidate>]) -> Result<bool> {
     let files = table.files(version)?;
-    let held: HashSet<&Path> = files.iter().map(|file| file.path.as_path()).collect();
-    let mut wanted = bins.iter().flatten().map(|candidate| candidate.file.path.as_path());
+    let held: HashSet<&Path> = files.iter().map(|file| &file.path).collect();
+    let mut wanted = bins.iter().flatten().map(|candidate| &candidate.file.path);
     Ok(wanted.all(|path| held.contains(path)))
 }
 
 /// Whether a version has one of the files written.
 fn holds_any(table: &Table, version: &DeltaTable, written: &Written) -> Result<bool> {
     let files = table.files(version)?;
-    let mut paths = written.adds.iter().map(|add| table.path.join(&add.path));
+    let mut paths = written.adds.iter().filter_map(|add| table.location.object(&add.path));
     Ok(paths.any(|path| files.iter().any(|file| file.path == path)))
 }
 
@@ -192,8 +194,9 @@ async fn merge(
 ) -> Result<Written> {
     let schema = write::file_schema(base)?;
     let files: Vec<DataFile> = bin.iter().map(|candidate| candidate.file.clone()).collect();
-    let plan = sorted_plan(&schema, &files, columns)?;
-    let mut rows = execute_stream(plan, context(policy.memory_bytes)?).map_err(error::from_datafusion)?;
+    let plan = sorted_plan(&table.location, &schema, &files, columns)?;
+    let mut rows =
+        execute_stream(plan, context(&table.location, policy.memory_bytes)?).map_err(error::from_datafusion)?;
     let mut writer = write::writer(base, columns, Some(policy.target_bytes.saturating_mul(2)))?;
     let mut written = Written::default();
     while let Some(batch) = rows.next().await {
@@ -212,13 +215,13 @@ async fn merge(
         }
     }
     written.adds = writer.close().await.map_err(error::from_delta)?;
-    write::finish(&table.path, columns, &mut written.adds).await?;
-    check(&table.path, &files, &written)?;
+    write::finish(&table.location, columns, &mut written.adds).await?;
+    check(&table.location, &files, &written)?;
     Ok(written)
 }
 
 /// No row may be lost or doubled, whatever else is wrong.
-fn check(root: &Path, files: &[DataFile], written: &Written) -> Result<()> {
+fn check(location: &Location, files: &[DataFile], written: &Written) -> Result<()> {
     let Some(expected) = files.iter().map(|file| file.stats.rows).sum::<Option<u64>>() else {
         return Ok(());
     };
@@ -228,18 +231,23 @@ fn check(root: &Path, files: &[DataFile], written: &Written) -> Result<()> {
     Err(StorageError::corrupt(
         WHAT,
         format!(
-            "merging files of the table at {} made {} rows of {expected}; nothing was committed",
-            root.display(),
+            "merging files of the table at {location} made {} rows of {expected}; nothing was committed",
             written.rows
         ),
     ))
 }
 
-fn sorted_plan(schema: &SchemaRef, files: &[DataFile], columns: &WriteColumns) -> Result<Arc<dyn ExecutionPlan>> {
+fn sorted_plan(
+    location: &Location,
+    schema: &SchemaRef,
+    files: &[DataFile],
+    columns: &WriteColumns,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let scan = scan_files(
         schema,
         files,
         Scan {
+            store: location.store_url(),
             projection: None,
             predicate: None,
             limit: None,
@@ -259,11 +267,12 @@ fn sorted_plan(schema: &SchemaRef, files: &[DataFile], columns: &WriteColumns) -
 }
 
 /// What does not fit in memory is spilled to temporary files.
-fn context(memory_bytes: usize) -> Result<Arc<TaskContext>> {
+fn context(location: &Location, memory_bytes: usize) -> Result<Arc<TaskContext>> {
     let runtime = RuntimeEnvBuilder::new()
         .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
         .build_arc()
         .map_err(error::from_datafusion)?;
+    location.register(&runtime);
     let config = SessionConfig::new().with_target_partitions(1);
     Ok(SessionContext::new_with_config_rt(config, runtime).task_ctx())
 }

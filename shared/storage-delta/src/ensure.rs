@@ -49,9 +49,11 @@ pub(crate) async fn ensure(table: &Table, schema: &GroupSchema) -> Result<()> {
 
 async fn create(table: &Table, schema: &GroupSchema) -> deltalake::DeltaResult<()> {
     let fields = fields(&arrow_types::table_schema(schema))?;
-    tokio::fs::create_dir_all(&table.path).await?;
+    if let Some(folder) = table.location.local() {
+        tokio::fs::create_dir_all(folder).await?;
+    }
     CreateBuilder::new()
-        .with_location(table.path.to_string_lossy())
+        .with_log_store(table.log_store())
         .with_save_mode(SaveMode::ErrorIfExists)
         .with_table_name(schema.name.to_string())
         .with_columns(fields)

@@ -2,11 +2,16 @@ use std::{error::Error, io::ErrorKind};
 
 use deltalake::{DeltaTableError, ObjectStoreError};
 use forebay_storage::StorageError;
+use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::WHAT;
 
-/// What a failure of deltalake means to callers: something vanished, the disk is full, or it may work later.
+/// What a failure of deltalake means to callers: something vanished, the disk is full, nobody answered, or it may work later.
 pub(crate) fn from_delta(error: DeltaTableError) -> StorageError {
+    classify(error)
+}
+
+pub(crate) fn from_store(error: ObjectStoreError) -> StorageError {
     classify(error)
 }
 
@@ -30,6 +35,11 @@ fn classify(error: impl Error + Send + Sync + 'static) -> StorageError {
                 what: WHAT,
                 detail: path.clone(),
             };
+        }
+        if let Some(http) = current.downcast_ref::<HttpError>()
+            && http.kind() == HttpErrorKind::Timeout
+        {
+            return StorageError::TimedOut { what: WHAT };
         }
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             match io.kind() {

@@ -1,28 +1,26 @@
 //! The data files of a table's version.
 
-use std::{
-    collections::HashMap,
-    path::{Path, PathBuf},
-};
+use std::collections::HashMap;
 
 use deltalake::{DeltaTable, kernel::Add};
 use forebay_storage::{Result, StorageError};
+use object_store::path::Path;
 
-use crate::{WHAT, error, stats::FileStats};
+use crate::{WHAT, error, location::Location, stats::FileStats};
 
 /// Marks files that we wrote: sorted by key, event time and sequence.
 pub(crate) const SORTED_TAG: &str = "forebay.sorted";
 
 #[derive(Debug, Clone)]
 pub(crate) struct DataFile {
-    /// Where it lies.
-    pub(crate) path: PathBuf,
+    /// Where in the table's store it lies.
+    pub(crate) path: Path,
     pub(crate) size: u64,
     pub(crate) stats: FileStats,
 }
 
 /// The files of a snapshot.
-pub(crate) fn of_snapshot(root: &Path, table: &DeltaTable) -> Result<Vec<DataFile>> {
+pub(crate) fn of_snapshot(root: &Location, table: &DeltaTable) -> Result<Vec<DataFile>> {
     let snapshot = table.snapshot().map_err(error::from_delta)?;
     let log = snapshot.snapshot().try_log_data().map_err(error::from_delta)?;
     log.iter()
@@ -40,7 +38,7 @@ pub(crate) fn of_snapshot(root: &Path, table: &DeltaTable) -> Result<Vec<DataFil
 }
 
 /// The file that a log entry adds.
-pub(crate) fn of_add(root: &Path, add: &Add) -> Result<DataFile> {
+pub(crate) fn of_add(root: &Location, add: &Add) -> Result<DataFile> {
     if add.deletion_vector.is_some() {
         return Err(no_deletion_vectors(root));
     }
@@ -58,23 +56,16 @@ pub(crate) fn mark_sorted(add: &mut Add, columns: &[String]) {
         .insert(SORTED_TAG.to_owned(), Some(columns.join(",")));
 }
 
-fn resolve(root: &Path, path: &str) -> Result<PathBuf> {
-    let relative = Path::new(path);
-    if relative.is_absolute() || path.contains("://") || relative.components().any(|part| part.as_os_str() == "..") {
-        return Err(StorageError::corrupt(
-            WHAT,
-            format!("the table at {} names a file outside its folder", root.display()),
-        ));
-    }
-    Ok(root.join(relative))
+fn resolve(root: &Location, path: &str) -> Result<Path> {
+    root.object(path)
+        .ok_or_else(|| StorageError::corrupt(WHAT, format!("the table at {root} names a file outside its folder")))
 }
 
-fn no_deletion_vectors(root: &Path) -> StorageError {
+fn no_deletion_vectors(root: &Location) -> StorageError {
     StorageError::corrupt(
         WHAT,
         format!(
-            "the table at {} has deletion vectors, which groups' tables must not have: rewrite it without them",
-            root.display()
+            "the table at {root} has deletion vectors, which groups' tables must not have: rewrite it without them"
         ),
     )
 }

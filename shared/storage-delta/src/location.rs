@@ -1,185 +1,158 @@
-//! Where tables lie, and where they may lie: nothing outside the lake's root and the allowed roots is ever opened.
+//! A folder or file, on the local disk or in a bucket.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use forebay_model::GroupSchema;
+use datafusion::execution::{object_store::ObjectStoreUrl, runtime_env::RuntimeEnv};
+use object_store::{ObjectStore, path::Path as ObjectPath};
 use url::Url;
 
-/// The lake's root, and further roots that sources may be read from.
-#[derive(Debug, Clone)]
-pub struct LakeLocations {
-    lake: PathBuf,
-    allowed: Vec<PathBuf>,
+/// A folder or file. It may not exist.
+#[derive(Clone)]
+pub struct Location {
+    store: Arc<dyn ObjectStore>,
+    path: ObjectPath,
+    url: Url,
+    local: Option<PathBuf>,
 }
 
-/// Why a location is not used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LocationError {
-    #[error("`{uri}` lies outside the places that may be read; allowed are: {allowed}")]
-    NotAllowed { uri: String, allowed: String },
-    #[error("`{uri}` does not exist")]
-    NotFound { uri: String },
-    #[error("`{path}` cannot be a root of tables: {reason}")]
-    BadRoot { path: String, reason: String },
-}
-
-impl LakeLocations {
-    /// Makes the lake's root if it is not there yet. Further roots must exist.
-    ///
-    /// # Errors
-    /// [`LocationError::BadRoot`].
-    pub fn new(lake: &Path, allowed: &[PathBuf]) -> Result<Self, LocationError> {
-        let bad = |path: &Path, error: std::io::Error| LocationError::BadRoot {
-            path: path.display().to_string(),
-            reason: error.to_string(),
-        };
-        std::fs::create_dir_all(lake).map_err(|error| bad(lake, error))?;
-        let canonical = |path: &Path| path.canonicalize().map_err(|error| bad(path, error));
-        Ok(Self {
-            lake: canonical(lake)?,
-            allowed: allowed.iter().map(|root| canonical(root)).collect::<Result<_, _>>()?,
+impl Location {
+    /// A place on the local disk, by its absolute path; `None` for one that no URL can name.
+    pub(crate) fn folder(store: Arc<dyn ObjectStore>, folder: &Path) -> Option<Self> {
+        Some(Self {
+            store,
+            path: ObjectPath::from_absolute_path(folder).ok()?,
+            url: Url::from_file_path(folder).ok()?,
+            local: Some(folder.to_owned()),
         })
     }
 
-    #[must_use]
-    pub fn lake(&self) -> &Path {
-        &self.lake
+    /// A place in a bucket, by `s3://bucket` or `s3://bucket/prefix`; `None` when it says anything else.
+    pub(crate) fn in_bucket(store: Arc<dyn ObjectStore>, url: &Url) -> Option<Self> {
+        let bucket = bucket_of(url)?;
+        let path = ObjectPath::from_url_path(url.path()).ok()?;
+        let mut url = Url::parse(&format!("s3://{bucket}/")).ok()?;
+        let segments = path.parts().map(|part| part.as_ref().to_owned());
+        url.path_segments_mut().ok()?.clear().extend(segments);
+        Some(Self {
+            store,
+            path,
+            url,
+            local: None,
+        })
     }
 
-    /// The folder of a group's table: `<lake>/<domain>/<group>`, later generations with a suffix.
+    /// The root of the file system or bucket.
     #[must_use]
-    pub fn of_group(&self, schema: &GroupSchema) -> PathBuf {
-        let group = schema.name.group().as_str();
-        let folder = match schema.generation.0 {
-            0 => group.to_owned(),
-            // No name has two underscores in a row, so no other group's folder is called like this.
-            generation => format!("{group}__g{generation}"),
-        };
-        self.lake.join(schema.name.domain().as_str()).join(folder)
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
     }
 
-    /// The folder or file that a URI of a definition or request means: a path under the lake's root, or `file://` under an allowed root. Links are followed
-    /// before it is judged.
-    ///
-    /// # Errors
-    /// [`LocationError::NotAllowed`], [`LocationError::NotFound`].
-    pub fn of_uri(&self, uri: &str) -> Result<PathBuf, LocationError> {
-        let not_allowed = || LocationError::NotAllowed {
-            uri: uri.to_owned(),
-            allowed: self.describe(),
-        };
-        let path = self.judge(uri).ok_or_else(not_allowed)?;
-        let canonical = path
-            .canonicalize()
-            .map_err(|_| LocationError::NotFound { uri: uri.to_owned() })?;
-        if self.is_allowed(&canonical) {
-            Ok(canonical)
-        } else {
-            Err(not_allowed())
+    /// Where in the store it lies.
+    #[must_use]
+    pub fn path(&self) -> &ObjectPath {
+        &self.path
+    }
+
+    /// Its full URL, `file://` or `s3://`, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Its path on the local disk, if that is where it lies.
+    #[must_use]
+    pub fn local(&self) -> Option<&Path> {
+        self.local.as_deref()
+    }
+
+    /// What lies in it under a path with `/` between its parts.
+    #[must_use]
+    pub fn join(&self, relative: &str) -> Self {
+        let more = ObjectPath::from(relative);
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments
+                .pop_if_empty()
+                .extend(more.parts().map(|part| part.as_ref().to_owned()));
+        }
+        Self {
+            store: self.store.clone(),
+            path: self.path.parts().chain(more.parts()).collect(),
+            url,
+            local: self.local.as_ref().map(|folder| folder.join(relative)),
         }
     }
 
-    /// The URL of what a URI means, whether or not it exists.
-    ///
-    /// # Errors
-    /// [`LocationError::NotAllowed`].
-    pub fn url_of(&self, uri: &str) -> Result<String, LocationError> {
-        let path = match self.of_uri(uri) {
-            Err(LocationError::NotFound { .. }) => self.judge(uri),
-            found => Some(found?),
-        };
-        path.and_then(|path| Url::from_file_path(path).ok())
-            .map(String::from)
-            .ok_or_else(|| LocationError::NotAllowed {
-                uri: uri.to_owned(),
-                allowed: self.describe(),
-            })
-    }
-
-    /// Whether a URI may be named in a definition, whether or not it exists yet.
-    ///
-    /// # Errors
-    /// [`LocationError::NotAllowed`].
-    pub fn check(&self, uri: &str) -> Result<(), LocationError> {
-        match self.of_uri(uri) {
-            Err(LocationError::NotFound { .. }) | Ok(_) => Ok(()),
-            Err(error) => Err(error),
+    /// Its URL as a folder's.
+    pub(crate) fn folder_url(&self) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().push("");
         }
+        url
     }
 
-    fn judge(&self, uri: &str) -> Option<PathBuf> {
-        let path = match Url::parse(uri) {
-            Ok(url) if url.scheme() == "file" => url.to_file_path().ok()?,
-            Ok(_) => return None,
-            Err(_) => {
-                let relative = Path::new(uri);
-                if uri.is_empty() || relative.is_absolute() || uri.contains('\0') {
-                    return None;
-                }
-                self.lake.join(relative)
-            }
-        };
-        let plain = path.components().all(|part| !matches!(part, Component::ParentDir));
-        (plain && self.is_allowed(&path)).then_some(path)
+    /// The root of the store, as the engine finds it.
+    pub(crate) fn store_url(&self) -> ObjectStoreUrl {
+        match self.url.host_str().filter(|_| self.local.is_none()) {
+            Some(bucket) => ObjectStoreUrl::parse(format!("s3://{bucket}/")),
+            None => Ok(ObjectStoreUrl::local_filesystem()),
+        }
+        .unwrap_or_else(|_| ObjectStoreUrl::local_filesystem())
     }
 
-    fn is_allowed(&self, path: &Path) -> bool {
-        std::iter::once(&self.lake)
-            .chain(&self.allowed)
-            .any(|root| path.starts_with(root))
+    /// Lets queries of this runtime read from the store.
+    pub(crate) fn register(&self, runtime: &RuntimeEnv) {
+        runtime.register_object_store(self.store_url().as_ref(), self.store.clone());
     }
 
-    fn describe(&self) -> String {
-        let further = self.allowed.iter().map(|root| format!("file://{}", root.display()));
-        std::iter::once("paths under the lake's root".to_owned())
-            .chain(further)
-            .collect::<Vec<_>>()
-            .join(", ")
+    /// The object of that path relative to it; `None` when the path leads out of it.
+    pub(crate) fn object(&self, relative: &str) -> Option<ObjectPath> {
+        if relative.is_empty() || relative.starts_with('/') || relative.contains("://") {
+            return None;
+        }
+        let relative = ObjectPath::parse(relative).ok()?;
+        Some(self.path.parts().chain(relative.parts()).collect())
+    }
+
+    /// Whether the other is this place, or in it.
+    pub(crate) fn holds(&self, other: &Self) -> bool {
+        match (&self.local, &other.local) {
+            (Some(folder), Some(path)) => path.starts_with(folder),
+            (None, None) => self.url.host_str() == other.url.host_str() && other.path.prefix_matches(&self.path),
+            _ => false,
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The bucket of a URL that names a place in one and says nothing else.
+pub(crate) fn bucket_of(url: &Url) -> Option<&str> {
+    let more = url.query().is_some() || url.fragment().is_some() || url.port().is_some();
+    let user = !url.username().is_empty() || url.password().is_some();
+    url.host_str()
+        .filter(|host| !host.is_empty() && url.scheme() == "s3" && !more && !user)
+}
 
-    #[test]
-    fn only_what_lies_under_a_root_is_opened() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let (lake, other, outside) = (
-            dir.path().join("lake"),
-            dir.path().join("other"),
-            dir.path().join("outside"),
-        );
-        for folder in [&lake.join("listings"), &other.join("labels"), &outside] {
-            std::fs::create_dir_all(folder).expect("made");
-        }
-        std::os::unix::fs::symlink(&outside, lake.join("link")).expect("linked");
-        let locations = LakeLocations::new(&lake, std::slice::from_ref(&other)).expect("roots");
-        let canonical = |path: &Path| path.canonicalize().expect("exists");
+impl PartialEq for Location {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
 
-        assert_eq!(locations.of_uri("listings"), Ok(canonical(&lake.join("listings"))));
-        let labels = canonical(&other.join("labels"));
-        assert_eq!(locations.of_uri(&format!("file://{}", labels.display())), Ok(labels));
-        assert_eq!(
-            locations.of_uri("nothing"),
-            Err(LocationError::NotFound { uri: "nothing".into() })
-        );
-        let outside = format!("file://{}", outside.display());
-        for refused in [
-            "",
-            "/etc",
-            "../outside",
-            "listings/../../outside",
-            "link",
-            "s3://bucket/x",
-            &outside,
-        ] {
-            assert!(
-                matches!(locations.of_uri(refused), Err(LocationError::NotAllowed { .. })),
-                "{refused}"
-            );
-            assert!(locations.check(refused).is_err(), "{refused}");
-        }
-        assert_eq!(locations.check("nothing"), Ok(()));
+impl Eq for Location {}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.url, f)
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.url, f)
     }
 }

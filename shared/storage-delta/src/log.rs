@@ -17,6 +17,8 @@ pub(crate) const NOTE_PREFIX: &str = "forebay.";
 pub(crate) struct Entry {
     /// Files whose rows are new to the table.
     pub(crate) added: Vec<Add>,
+    /// The paths of all files that it brings into the table, be their rows new or not.
+    pub(crate) files: Vec<String>,
     rewrote: bool,
     removed: bool,
     pub(crate) committed_at: Option<Timestamp>,
@@ -52,6 +54,7 @@ impl Entry {
                 match kind.as_str() {
                     "add" => {
                         let add: Add = serde_json::from_value(body).map_err(corrupt)?;
+                        entry.files.push(add.path.clone());
                         if add.data_change {
                             entry.added.push(add);
                         } else {

@@ -1,6 +1,6 @@
 //! A group's table as DataFusion sees it: the group's columns, whatever the files were written with.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use datafusion::{
         physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource},
         source::DataSourceExec,
     },
-    error::{DataFusionError, Result},
+    error::Result,
     execution::object_store::ObjectStoreUrl,
     logical_expr::{Expr, TableProviderFilterPushDown, utils::conjunction},
     physical_expr::PhysicalExpr,
@@ -27,6 +27,7 @@ use crate::{files::DataFile, pruning};
 pub struct GroupTable {
     schema: SchemaRef,
     files: Arc<Vec<DataFile>>,
+    store: ObjectStoreUrl,
 }
 
 impl std::fmt::Debug for GroupTable {
@@ -38,8 +39,8 @@ impl std::fmt::Debug for GroupTable {
 }
 
 impl GroupTable {
-    pub(crate) fn new(schema: SchemaRef, files: Arc<Vec<DataFile>>) -> Self {
-        Self { schema, files }
+    pub(crate) fn new(schema: SchemaRef, files: Arc<Vec<DataFile>>, store: ObjectStoreUrl) -> Self {
+        Self { schema, files, store }
     }
 
     /// How many rows it has, where the statistics of all files tell.
@@ -92,6 +93,7 @@ impl TableProvider for GroupTable {
             &self.schema,
             &files,
             Scan {
+                store: self.store.clone(),
                 projection,
                 predicate,
                 limit,
@@ -103,6 +105,8 @@ impl TableProvider for GroupTable {
 }
 
 pub(crate) struct Scan<'a> {
+    /// The store that the files lie in.
+    pub(crate) store: ObjectStoreUrl,
     pub(crate) projection: Option<&'a Vec<usize>>,
     pub(crate) predicate: Option<Arc<dyn PhysicalExpr>>,
     pub(crate) limit: Option<usize>,
@@ -128,9 +132,9 @@ pub(crate) fn scan_files(schema: &SchemaRef, files: &[DataFile], scan: Scan<'_>)
     if let Some(predicate) = scan.predicate {
         source = source.with_predicate(predicate);
     }
-    let partitioned = files.iter().map(partitioned_file).collect::<Result<Vec<_>>>()?;
+    let partitioned = files.iter().map(partitioned_file).collect();
     let groups = FileGroup::new(partitioned).split_files(scan.partitions.max(1));
-    let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
+    let config = FileScanConfigBuilder::new(scan.store, Arc::new(source))
         .with_file_groups(groups)
         .with_statistics(statistics(schema, files))
         .with_limit(scan.limit)
@@ -139,12 +143,10 @@ pub(crate) fn scan_files(schema: &SchemaRef, files: &[DataFile], scan: Scan<'_>)
     Ok(DataSourceExec::from_data_source(config))
 }
 
-fn partitioned_file(file: &DataFile) -> Result<PartitionedFile> {
-    let path = object_store::path::Path::from_absolute_path(Path::new(&file.path))
-        .map_err(|failure| DataFusionError::External(Box::new(failure)))?;
+fn partitioned_file(file: &DataFile) -> PartitionedFile {
     let mut partitioned = PartitionedFile::new(String::new(), file.size);
-    partitioned.object_meta.location = path;
-    Ok(partitioned)
+    partitioned.object_meta.location = file.path.clone();
+    partitioned
 }
 
 /// Never exact: others' statistics may be wrong, and no answer may be taken from them.

@@ -1,23 +1,24 @@
 //! The store itself: which table a call means.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use deltalake::DeltaTable;
 use forebay_model::{Clock, GroupSchema, Timestamp};
-use forebay_query::{OfflineTable, OfflineTables};
+use forebay_query::{ObjectStores, OfflineTable, OfflineTables};
 use forebay_rows::arrow_types::EVENT_TIME;
 use forebay_storage::{
     Append, AppendError, Changes, CommitNotes, Committed, Compacted, Compaction, OfflineStore, Provision, Result,
     Retention, RowsOut, SourceError, SourceTable, SourceTables, StorageError, TableVersion, Tidied,
 };
+use futures::StreamExt;
 use parking_lot::Mutex;
 
 use crate::{
-    LakeLocations, WHAT, added, append, columns, compaction, ensure,
+    LakeLocations, Location, WHAT, added, append, columns, compaction, ensure,
     log::{self, Entry},
     provider::GroupTable,
-    rows, sources,
+    purge, rows, sources,
     table::{Table, version_of},
     tidy,
     write::WriteColumns,
@@ -37,7 +38,7 @@ pub struct DeltaStore {
 struct Inner {
     locations: LakeLocations,
     clock: Arc<dyn Clock>,
-    tables: Mutex<HashMap<PathBuf, Arc<Table>>>,
+    tables: Mutex<HashMap<String, Arc<Table>>>,
 }
 
 impl DeltaStore {
@@ -57,6 +58,18 @@ impl DeltaStore {
         &self.inner.locations
     }
 
+    /// Asks whether the lake's root can be reached: one listing of what it begins with.
+    ///
+    /// # Errors
+    /// When its server does not answer, refuses, or has no such bucket.
+    pub async fn check(&self) -> Result<()> {
+        let root = self.inner.locations.root();
+        match root.store().list(Some(root.path())).next().await {
+            Some(Err(failure)) => Err(StorageError::unavailable(WHAT, failure)),
+            _ => Ok(()),
+        }
+    }
+
     /// A version of a group's table, the newest unless one is named, with the columns of `schema`. Inadmissible rows are not left out.
     ///
     /// # Errors
@@ -66,7 +79,7 @@ impl DeltaStore {
         let snapshot = table.at(version).await?.ok_or_else(|| not_provisioned(schema))?;
         ensure::missing(&snapshot, schema)?;
         let columns = columns::arrow_schema(schema);
-        let provider = GroupTable::new(columns, table.files(&snapshot)?);
+        let provider = GroupTable::new(columns, table.files(&snapshot)?, table.location.store_url());
         Ok(OfflineTable {
             version: version_of(&snapshot),
             provider: Arc::new(provider),
@@ -103,25 +116,27 @@ impl DeltaStore {
     }
 
     async fn read_positions(&self, schema: &GroupSchema, partitions: u32) -> Result<Vec<u64>> {
-        let (_, newest) = self.group_newest(schema).await?;
+        let (table, newest) = self.group_newest(schema).await?;
         let mut positions = Vec::new();
         for partition in 0..partitions {
-            positions.push(append::position(&newest, schema, partition).await?);
+            positions.push(append::position(&table, &newest, schema, partition).await?);
         }
         Ok(positions)
     }
 
     async fn holds_run(&self, schema: &GroupSchema, run: &str) -> Result<bool> {
-        let (_, newest) = self.group_newest(schema).await?;
-        append::holds_run(&newest, schema, run).await
+        let (table, newest) = self.group_newest(schema).await?;
+        append::holds_run(&table, &newest, schema, run).await
     }
 
-    fn table(&self, path: PathBuf) -> Arc<Table> {
+    fn table(&self, location: Location) -> Arc<Table> {
         let mut tables = self.inner.tables.lock();
         if tables.len() > REMEMBERED {
             tables.retain(|_, table| Arc::strong_count(table) > 1);
         }
-        let table = tables.entry(path.clone()).or_insert_with(|| Arc::new(Table::new(path)));
+        let table = tables
+            .entry(location.url().to_string())
+            .or_insert_with(|| Arc::new(Table::new(location)));
         table.clone()
     }
 }
@@ -139,12 +154,9 @@ impl Provision for DeltaStore {
     async fn purge(&self, schema: &Arc<GroupSchema>) -> Result<()> {
         let table = self.group(schema);
         table.forget().await;
-        match tokio::fs::remove_dir_all(&table.path).await {
-            Err(failure) if failure.kind() != std::io::ErrorKind::NotFound => {
-                Err(StorageError::unavailable(WHAT, failure))
-            }
-            _ => Ok(()),
-        }
+        purge::purge(&table.location).await?;
+        table.forget().await;
+        Ok(())
     }
 }
 
@@ -200,7 +212,7 @@ impl OfflineStore for DeltaStore {
         let snapshot = table.at(version).await?.ok_or_else(|| not_provisioned(schema))?;
         ensure::missing(&snapshot, schema)?;
         let files = table.files(&snapshot)?;
-        let rows = rows::stream(&columns::arrow_schema(schema), &files)?;
+        let rows = rows::stream(&table.location, &columns::arrow_schema(schema), &files)?;
         Ok((version_of(&snapshot), rows))
     }
 
@@ -277,6 +289,10 @@ impl OfflineTables for DeltaStore {
 
     fn locate(&self, uri: &str) -> Result<String, SourceError> {
         Ok(self.inner.locations.url_of(uri)?)
+    }
+
+    fn object_stores(&self) -> ObjectStores {
+        self.inner.locations.buckets()
     }
 }
 

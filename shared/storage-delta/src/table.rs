@@ -1,66 +1,144 @@
 //! One Delta table as this process knows it: the newest snapshot it has seen and the files of it.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, kernel::transaction::TransactionError};
+use deltalake::{
+    DeltaTable, DeltaTableError,
+    kernel::transaction::TransactionError,
+    logstore::{LogStoreRef, StorageConfig, default_logstore},
+};
 use forebay_storage::{Result, StorageError, TableVersion};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path as ObjectPath, prefix::PrefixStore};
 use parking_lot::Mutex as SyncMutex;
-use tokio::sync::Mutex;
-use url::Url;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
     WHAT, error,
     files::{self, DataFile},
+    location::Location,
+    log_cache::LogCache,
+    transactions::Transactions,
 };
 
+/// How long a call waits while others look at the same table. Each of their requests has a deadline of its own.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 pub(crate) struct Table {
-    pub(crate) path: PathBuf,
-    newest: Mutex<Option<DeltaTable>>,
+    pub(crate) location: Location,
+    /// The store as the log is read through it: log entries in a bucket are fetched once.
+    store: Arc<dyn ObjectStore>,
+    cache: Option<Arc<LogCache>>,
+    /// Counts looks at the table and calls for one, to tell which came first.
+    clock: AtomicU64,
+    newest: Mutex<Newest>,
     files: SyncMutex<Option<(TableVersion, Arc<Vec<DataFile>>)>>,
+    pub(crate) transactions: Mutex<Transactions>,
+}
+
+#[derive(Default)]
+struct Newest {
+    known: Option<Known>,
+    /// What the last look found, and when it began: whoever called before that may have it.
+    looked: Option<(u64, Result<Option<DeltaTable>>)>,
+}
+
+struct Known {
+    table: DeltaTable,
+    /// The entity tag of the version's log entry, once it was asked for: another one tells that the table was made anew.
+    tag: Option<String>,
 }
 
 impl Table {
-    pub(crate) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(location: Location) -> Self {
+        let cache = match location.local() {
+            Some(_) => None,
+            None => Some(Arc::new(LogCache::new(location.store().clone()))),
+        };
         Self {
-            path,
-            newest: Mutex::new(None),
+            store: match &cache {
+                Some(cache) => cache.clone(),
+                None => location.store().clone(),
+            },
+            cache,
+            location,
+            clock: AtomicU64::default(),
+            newest: Mutex::default(),
             files: SyncMutex::new(None),
+            transactions: Mutex::default(),
         }
     }
 
-    pub(crate) fn url(&self) -> Result<Url> {
-        Url::from_directory_path(&self.path)
-            .map_err(|()| StorageError::corrupt(WHAT, format!("`{}` is no absolute path", self.path.display())))
-    }
-
-    pub(crate) fn builder(&self) -> Result<DeltaTableBuilder> {
-        DeltaTableBuilder::from_url(self.url()?).map_err(error::from_delta)
+    /// deltalake's own log store, whose commits are put if absent.
+    pub(crate) fn log_store(&self) -> LogStoreRef {
+        let prefixed = PrefixStore::new(self.store.clone(), self.location.path().clone());
+        default_logstore(
+            Arc::new(prefixed),
+            self.store.clone(),
+            &self.location.folder_url(),
+            &StorageConfig::default(),
+        )
     }
 
     /// The newest version; `None` when there is no table.
     pub(crate) async fn newest(&self) -> Result<Option<DeltaTable>> {
-        let mut newest = self.newest.lock().await;
-        if let Some(known) = &*newest
-            && self.has_entry(version_of(known)).await
-            && !self.has_entry(version_of(known) + 1).await
+        let called = self.clock.fetch_add(1, Ordering::SeqCst);
+        let mut newest = within(self.newest.lock()).await?;
+        if let Some((began, found)) = &newest.looked
+            && *began > called
         {
-            return Ok(Some(known.clone()));
+            return found.clone();
         }
-        if let Some(mut table) = newest.take() {
-            // Whatever is wrong with going on from what is known, loading anew decides: the log may have been cleaned up, or the table made anew.
-            if table.update_incremental(None).await.is_ok() && self.has_entry(version_of(&table)).await {
-                *newest = Some(table.clone());
-                return Ok(Some(table));
+        let began = self.clock.fetch_add(1, Ordering::SeqCst);
+        let found = self.look(&mut newest.known).await;
+        newest.looked = Some((began, found.clone()));
+        found
+    }
+
+    async fn look(&self, known: &mut Option<Known>) -> Result<Option<DeltaTable>> {
+        if let Some(before) = known.take() {
+            let version = version_of(&before.table);
+            let (entry, next) = match tokio::try_join!(self.entry(version), self.entry(version + 1)) {
+                Ok(entries) => entries,
+                Err(failure) => {
+                    *known = Some(before);
+                    return Err(failure);
+                }
+            };
+            let same = |entry: &Entry| before.tag.is_none() || before.tag == entry.tag;
+            match (entry.filter(same), next) {
+                (Some(entry), None) => {
+                    let table = before.table.clone();
+                    *known = Some(Known {
+                        tag: entry.tag,
+                        ..before
+                    });
+                    return Ok(Some(table));
+                }
+                // Whatever is wrong with going on from what is known, loading anew decides: the log may have been cleaned up.
+                (Some(_), Some(_)) => {
+                    let mut table = before.table;
+                    if table.update_incremental(None).await.is_ok() && version_of(&table) > version {
+                        return Ok(Some(adopt(known, table)));
+                    }
+                }
+                (None, _) => {}
             }
+            self.forget_rest().await?;
         }
-        if !self.path.join("_delta_log").is_dir() {
+        if let Some(folder) = self.location.local()
+            && !folder.join("_delta_log").is_dir()
+        {
             return Ok(None);
         }
-        match self.builder()?.load().await {
-            Ok(table) => {
-                *newest = Some(table.clone());
-                Ok(Some(table))
-            }
+        let mut table = DeltaTable::new(self.log_store());
+        match table.load().await {
+            Ok(()) => Ok(Some(adopt(known, table))),
             Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidVersion(_)) => Ok(None),
             Err(failure) => Err(error::from_delta(failure)),
         }
@@ -74,14 +152,18 @@ impl Table {
         let Some(version) = version.filter(|version| newest.version() != Some(*version)) else {
             return Ok(Some(newest));
         };
-        match self.builder()?.with_version(version).load().await {
-            Ok(table) => Ok(Some(table)),
+        let mut table = DeltaTable::new(self.log_store());
+        match table.load_version(version).await {
+            Ok(()) => Ok(Some(table)),
             Err(failure) => {
                 tracing::debug!(version, %failure, "a version cannot be loaded");
-                Err(StorageError::Gone {
-                    what: WHAT,
-                    detail: format!("version {version} of the table at {}", self.path.display()),
-                })
+                match error::from_delta(failure) {
+                    unreachable @ StorageError::TimedOut { .. } => Err(unreachable),
+                    _ => Err(StorageError::Gone {
+                        what: WHAT,
+                        detail: format!("version {version} of the table at {}", self.location),
+                    }),
+                }
             }
         }
     }
@@ -94,21 +176,61 @@ impl Table {
         {
             return Ok(files.clone());
         }
-        let files = Arc::new(files::of_snapshot(&self.path, table)?);
+        let files = Arc::new(files::of_snapshot(&self.location, table)?);
         *self.files.lock() = Some((version, files.clone()));
         Ok(files)
     }
 
-    async fn has_entry(&self, version: TableVersion) -> bool {
-        let entry = self.path.join(format!("_delta_log/{version:020}.json"));
-        tokio::fs::try_exists(entry).await.unwrap_or(false)
+    /// Where the log entry of a version lies.
+    pub(crate) fn entry_path(&self, version: TableVersion) -> ObjectPath {
+        let path = self.location.path();
+        path.clone().join("_delta_log").join(format!("{version:020}.json"))
+    }
+
+    async fn entry(&self, version: TableVersion) -> Result<Option<Entry>> {
+        match self.store.head(&self.entry_path(version)).await {
+            Ok(found) => Ok(Some(Entry { tag: found.e_tag })),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(failure) => Err(error::from_store(failure)),
+        }
     }
 
     /// Forgets what is known: the table is removed, or parts of the log that it was read from are.
     pub(crate) async fn forget(&self) {
-        *self.newest.lock().await = None;
-        *self.files.lock() = None;
+        let mut newest = self.newest.lock().await;
+        *newest = Newest::default();
+        if let Err(failure) = self.forget_rest().await {
+            tracing::debug!(%failure, "identities are remembered of a table that is forgotten");
+        }
     }
+
+    async fn forget_rest(&self) -> Result<()> {
+        *self.files.lock() = None;
+        if let Some(cache) = &self.cache {
+            cache.clear();
+        }
+        within(self.transactions.lock()).await?.clear();
+        Ok(())
+    }
+}
+
+/// A log entry that is there.
+struct Entry {
+    tag: Option<String>,
+}
+
+fn adopt(known: &mut Option<Known>, table: DeltaTable) -> DeltaTable {
+    *known = Some(Known {
+        table: table.clone(),
+        tag: None,
+    });
+    table
+}
+
+/// Waits for others to be done with what they look up, as long as is reasonable.
+pub(crate) async fn within<'a, T: 'a>(lock: impl Future<Output = MutexGuard<'a, T>>) -> Result<MutexGuard<'a, T>> {
+    let waited = tokio::time::timeout(PATIENCE, lock).await;
+    waited.map_err(|_| StorageError::TimedOut { what: WHAT })
 }
 
 pub(crate) fn version_of(table: &DeltaTable) -> TableVersion {

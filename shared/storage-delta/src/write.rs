@@ -1,6 +1,6 @@
 //! Writing data files: rows cast to the table's columns, sorted within each file, with statistics on keys and times.
 
-use std::{num::NonZeroU64, path::Path, sync::Arc};
+use std::{num::NonZeroU64, sync::Arc};
 
 use arrow::{
     array::{RecordBatch, RecordBatchOptions, new_null_array},
@@ -15,9 +15,10 @@ use deltalake::{
 };
 use forebay_storage::{AppendError, Result, RowsIn};
 use futures::StreamExt;
+use object_store::ObjectStoreExt;
 use parquet::{basic::Compression, file::properties::WriterProperties};
 
-use crate::{durable, error, files, sort};
+use crate::{durable, error, files, location::Location, sort};
 
 /// Rows of a row group: small enough that a key's rows are found without reading much of a file.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -63,7 +64,7 @@ pub(crate) fn file_schema(table: &DeltaTable) -> Result<SchemaRef> {
 /// Writes all rows, sorted within each file. About `memory_bytes` of them are gathered at a time; sorting takes twice as much again.
 pub(crate) async fn write_sorted(
     table: &DeltaTable,
-    root: &Path,
+    location: &Location,
     columns: &WriteColumns,
     mut rows: RowsIn,
     memory_bytes: usize,
@@ -92,23 +93,26 @@ pub(crate) async fn write_sorted(
             break;
         }
     }
-    finish(root, columns, &mut written.adds).await?;
+    finish(location, columns, &mut written.adds).await?;
     Ok(written)
 }
 
-/// Marks files as sorted and forces them to the disk.
-pub(crate) async fn finish(root: &Path, columns: &WriteColumns, adds: &mut [Add]) -> Result<()> {
+/// Marks files as sorted and forces them to the disk. What a bucket has said to have is durable.
+pub(crate) async fn finish(location: &Location, columns: &WriteColumns, adds: &mut [Add]) -> Result<()> {
     for add in adds.iter_mut() {
         files::mark_sorted(add, &columns.sort);
     }
+    let Some(root) = location.local() else {
+        return Ok(());
+    };
     let paths = adds.iter().map(|add| root.join(&add.path)).collect();
     durable::sync_files(paths).await
 }
 
 /// Removes files that no commit will name.
-pub(crate) async fn discard(root: &Path, adds: &[Add]) {
-    for add in adds {
-        if let Err(failure) = tokio::fs::remove_file(root.join(&add.path)).await {
+pub(crate) async fn discard(location: &Location, adds: &[Add]) {
+    for path in adds.iter().filter_map(|add| location.object(&add.path)) {
+        if let Err(failure) = location.store().delete(&path).await {
             tracing::debug!(%failure, "an unused data file stays until vacuum");
         }
     }

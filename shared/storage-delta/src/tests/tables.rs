@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+//! What a table looks like to those who read it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,39 +7,30 @@ use arrow::{
     datatypes::{DataType, Int64Type},
 };
 use datafusion::prelude::SessionContext;
-use deltalake::DeltaTableBuilder;
-use forebay_model::{GroupSchema, LayoutNumber, Slot, SystemClock};
+use forebay_model::{GroupSchema, LayoutNumber, Slot};
 use forebay_query::OfflineTables;
 use forebay_storage::{
     Append, Changes, CommitIdentity, Compacted, Compaction, OfflineStore, Provision, SourceError, SourceTables,
     conformance,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-use url::Url;
 
-use crate::{DeltaStore, LakeLocations};
+use crate::{
+    DeltaStore,
+    table::Table,
+    tests::{Lake, everywhere},
+};
 
-fn store(lake: &tempfile::TempDir) -> DeltaStore {
-    DeltaStore::new(
-        LakeLocations::new(lake.path(), &[]).expect("a lake"),
-        Arc::new(SystemClock),
-    )
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn it_is_an_offline_store() {
-    let lakes = parking_lot::Mutex::new(Vec::new());
-    conformance::offline_store(async || {
-        let lake = tempfile::tempdir().expect("a folder");
-        let store: Arc<dyn OfflineStore> = Arc::new(store(&lake));
-        lakes.lock().push(lake);
-        store
-    })
-    .await;
+everywhere! {
+    times_and_keys_prune_files,
+    rows_are_sorted_within_each_file,
+    a_table_is_plain_delta,
+    sources_are_read_where_they_are,
+    a_table_that_others_remade_is_an_error,
 }
 
 /// A table of 4 files, each with the rows of ten keys at one second.
-async fn four_files(store: &DeltaStore) -> Arc<GroupSchema> {
+pub(crate) async fn four_files(store: &DeltaStore) -> Arc<GroupSchema> {
     let schema = conformance::schemas::prices(0);
     store.ensure(&schema).await.expect("made");
     for second in 0..4 {
@@ -66,8 +57,17 @@ async fn four_files(store: &DeltaStore) -> Arc<GroupSchema> {
     schema
 }
 
-async fn query(store: &DeltaStore, schema: &Arc<GroupSchema>, sql: &str) -> (usize, String) {
+/// A context that reads from the store's buckets.
+fn context(store: &DeltaStore) -> SessionContext {
     let context = SessionContext::new();
+    for (url, bucket) in store.object_stores() {
+        context.register_object_store(url.as_ref(), bucket);
+    }
+    context
+}
+
+async fn query(store: &DeltaStore, schema: &Arc<GroupSchema>, sql: &str) -> (usize, String) {
+    let context = context(store);
     let table = OfflineTables::group(store, schema, None).await.expect("opened");
     context.register_table("t", table.provider).expect("registered");
     let frame = context.sql(sql).await.expect("planned");
@@ -85,10 +85,8 @@ async fn query(store: &DeltaStore, schema: &Arc<GroupSchema>, sql: &str) -> (usi
     (rows, plan)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn times_and_keys_prune_files() {
-    let lake = tempfile::tempdir().expect("a folder");
-    let store = store(&lake);
+pub(crate) async fn times_and_keys_prune_files(lake: Lake) {
+    let store = lake.store.clone();
     let schema = four_files(&store).await;
     for (filter, rows, files) in [
         ("true", 40, 4),
@@ -112,10 +110,8 @@ async fn times_and_keys_prune_files() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_are_sorted_within_each_file() {
-    let lake = tempfile::tempdir().expect("a folder");
-    let store = store(&lake);
+pub(crate) async fn rows_are_sorted_within_each_file(lake: Lake) {
+    let store = lake.store.clone();
     let schema = four_files(&store).await;
     let merged = store
         .compact(
@@ -148,18 +144,12 @@ async fn rows_are_sorted_within_each_file() {
     assert_eq!(ids, (0..40).collect::<Vec<_>>());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_is_plain_delta() {
-    let lake = tempfile::tempdir().expect("a folder");
-    let store = store(&lake);
+pub(crate) async fn a_table_is_plain_delta(lake: Lake) {
+    let store = lake.store.clone();
     let schema = four_files(&store).await;
     store.ensure(&conformance::schemas::prices(1)).await.expect("widened");
-    let url = Url::from_directory_path(store.locations().of_group(&schema)).expect("a path");
-    let table = DeltaTableBuilder::from_url(url)
-        .expect("a table")
-        .load()
-        .await
-        .expect("loaded");
+    let table = Table::new(store.locations().of_group(&schema));
+    let table = table.newest().await.expect("loaded").expect("there");
     let snapshot = table.snapshot().expect("a snapshot");
     let protocol = snapshot.protocol();
     assert_eq!((protocol.min_reader_version(), protocol.min_writer_version()), (1, 2));
@@ -172,10 +162,8 @@ async fn a_table_is_plain_delta() {
     assert!(snapshot.metadata().partition_columns().is_empty());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sources_are_read_where_they_are() {
-    let lake = tempfile::tempdir().expect("a folder");
-    let store = store(&lake);
+pub(crate) async fn sources_are_read_where_they_are(lake: Lake) {
+    let store = lake.store.clone();
     let schema = four_files(&store).await;
     let described = store.describe("shop/prices").await.expect("described");
     assert_eq!(described.schema.field(0).name(), "id");
@@ -199,7 +187,7 @@ async fn sources_are_read_where_they_are() {
     let opened = OfflineTables::source(&store, "shop/prices", Some(2))
         .await
         .expect("an older version");
-    let context = SessionContext::new();
+    let context = context(&store);
     context.register_table("t", opened.provider).expect("registered");
     let filtered = "SELECT * FROM t WHERE event_time > TIMESTAMP '1970-01-01T00:00:01Z' AND id < 15";
     let found = context
@@ -214,29 +202,25 @@ async fn sources_are_read_where_they_are() {
     for (uri, code) in [
         ("nothing", "NotFound"),
         ("../outside", "NotAllowed"),
-        ("s3://bucket/t", "NotAllowed"),
+        ("s3://elsewhere/t", "NotAllowed"),
     ] {
         let error = store.describe(uri).await.expect_err("refused");
         assert!(format!("{error:?}").starts_with(code), "{uri}: {error:?}");
     }
-    std::fs::create_dir(lake.path().join("empty")).expect("made");
+    lake.put("empty/no.table", "").await;
     assert!(matches!(
         store.describe("empty").await,
         Err(SourceError::NotFound { .. })
     ));
     assert_eq!(
         store.locate("labels/spine.parquet").expect("allowed"),
-        Url::from_file_path(store.locations().lake().join("labels/spine.parquet"))
-            .expect("a path")
-            .to_string()
+        format!("{}/labels/spine.parquet", store.locations().root())
     );
     drop(schema);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_others_remade_is_an_error() {
-    let lake = tempfile::tempdir().expect("a folder");
-    let store = store(&lake);
+pub(crate) async fn a_table_that_others_remade_is_an_error(lake: Lake) {
+    let store = lake.store.clone();
     let schema = four_files(&store).await;
     let other = GroupSchema {
         slots: Arc::from([Slot {
