@@ -78,3 +78,25 @@ impl Announcements for ProcessAnnouncements {
         Ok(heard.boxed())
     }
 }
+
+#[cfg(all(test, feature = "conformance"))]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::conformance::{self, Installation};
+
+    struct Process;
+
+    #[async_trait]
+    impl Installation<dyn Announcements> for Process {
+        async fn open(&self) -> Arc<dyn Announcements> {
+            Arc::new(ProcessAnnouncements::default())
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn conforms() {
+        conformance::announcements(async || Process).await;
+    }
+}

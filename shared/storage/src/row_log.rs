@@ -51,7 +51,8 @@ pub struct Appended {
 pub struct LoggedRow {
     pub offset: u64,
     pub key: Bytes,
-    /// Packed, with the sequence of its position.
+    /// Packed, with the sequence of its position. A row that took longer to the log than is allowed for has a later ingest time than it was sent with, the same
+    /// to every reader.
     pub row: Bytes,
     /// Which request it came with and the row's index there.
     pub batch: BatchId,

@@ -2,10 +2,12 @@
 
 #![allow(clippy::missing_panics_doc, clippy::unwrap_used)]
 
+mod announcements;
 mod claims;
 mod offline;
 mod online;
 mod registry;
+mod rejected_log;
 mod row_log;
 pub mod rows;
 mod runs;
@@ -15,10 +17,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use announcements::announcements;
 pub use claims::claim_store;
 pub use offline::offline_store;
 pub use online::online_store;
 pub use registry::registry_store;
+pub use rejected_log::rejected_log;
 pub use row_log::row_log;
 pub use runs::run_store;
 

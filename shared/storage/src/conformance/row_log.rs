@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use forebay_model::{GroupSchema, Sequence};
-use forebay_rows::RowHead;
+use forebay_rows::{
+    RowHead,
+    packed::{patch_ingest_time, patch_sequence},
+};
 use futures::future::join_all;
 use uuid::Uuid;
 
@@ -133,8 +136,14 @@ async fn rows_come_back_in_order_with_their_places(place: &Place) {
                 Sequence::of_position(schema.generation, row.offset),
                 "its sequence is its position"
             );
+            let sent_head = RowHead::read(&sent[number].row).expect("a row");
+            assert!(
+                head.ingest_time >= sent_head.ingest_time,
+                "an ingest time is only ever raised"
+            );
             let mut unset = row.row.to_vec();
-            forebay_rows::packed::patch_sequence(&mut unset, Sequence::from_raw(0).expect("zero")).expect("a row");
+            patch_sequence(&mut unset, Sequence::from_raw(0).expect("zero")).expect("a row");
+            patch_ingest_time(&mut unset, sent_head.ingest_time).expect("a row");
             assert_eq!(unset, sent[number].row, "and nothing else was changed");
             let before = last.insert(row.batch, row.index);
             assert!(
