@@ -6,13 +6,13 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use forebay_catalog::{Group, Snapshot};
 use forebay_model::{GroupName, Timestamp};
 use forebay_query::BatchQuery;
 use forebay_storage::TableVersion;
-use tokio::sync::Mutex as AsyncMutex;
 use uuid::Uuid;
 
 use crate::{
@@ -24,17 +24,23 @@ use crate::{
     marks::{Seen, fingerprint},
     reads::{Read, Reads},
     record::Span,
+    runner::lost,
     writer,
 };
 
 /// `{{ start }}` of a run over the whole past: 0001-01-01T00:00:00Z, which every engine can write.
 const BEGINNING: Timestamp = Timestamp::from_micros(-62_135_596_800_000_000);
 
+/// How long a task waits for the definitions that its run was planned with.
+const CATALOG: Duration = Duration::from_secs(10);
+
 /// What a task is to do.
 pub(crate) struct Job {
     pub run: Uuid,
     pub group: GroupName,
     pub span: Span,
+    /// The run was planned with it.
+    pub registry_revision: u64,
     /// The versions that this run's other tasks wrote, of the groups that this one reads.
     pub upstream: BTreeMap<GroupName, TableVersion>,
 }
@@ -64,21 +70,31 @@ struct Interval {
 
 impl Compute {
     pub async fn execute(&self, job: &Job) -> Result<Done, Failure> {
-        let snapshot = self.catalog.current();
+        let snapshot = self
+            .catalog
+            .wait_for(job.registry_revision, CATALOG)
+            .await
+            .map_err(|error| Failure::passing(error.to_string()))?;
         let group = Arc::clone(
             snapshot
                 .ready_group(&job.group)
                 .map_err(|error| Failure::passing(error.to_string()))?,
         );
         // Two runs of one group at once would each write what the other is about to.
-        let turn = self.turn_of(&group);
-        let _turn = turn.lock().await;
+        let lease = self.leases.acquire(&format!("compute/{}", group.schema.id.0)).await?;
+        tokio::select! {
+            done = self.execute_alone(job, &snapshot, group) => done,
+            () = lost(&*lease) => Err(Failure::passing("the lease of the group was lost")),
+        }
+    }
+
+    async fn execute_alone(&self, job: &Job, snapshot: &Snapshot, group: Arc<Group>) -> Result<Done, Failure> {
         if let Some(done) = self.already_committed(job, &group).await? {
             return Ok(done);
         }
-        let reads = Reads::of(&group, &snapshot)?;
+        let reads = Reads::of(&group, snapshot)?;
         match self.interval(job, &group, &reads).await? {
-            Some(interval) => self.compute(job, &snapshot, &group, &reads, interval).await,
+            Some(interval) => self.compute(job, snapshot, &group, &reads, interval).await,
             None => Ok(Done {
                 rows_read: Some(0),
                 rows_written: Some(0),
@@ -294,9 +310,5 @@ impl Compute {
         let time = Timestamp::from_micros(self.clock.now().micros().max(next));
         self.marks.set_ingested(id, time).await?;
         Ok(time)
-    }
-
-    fn turn_of(&self, group: &Group) -> Arc<AsyncMutex<()>> {
-        Arc::clone(self.turns.lock().entry(group.schema.id).or_default())
     }
 }

@@ -1,6 +1,6 @@
 //! Compute: runs of batch groups' queries, level by level, and the scheduler that starts them.
 //!
-//! A run is planned once ([`planning`]), recorded at every change ([`record`]), driven by the [`runner`], and each of its tasks is
+//! A run is planned once ([`planning`]), recorded at every change ([`record`]), driven by the [`runner`] of one process, and each of its tasks is
 //! one [`execution`]: the query goes through the [`engine`], its answer is made to fit the group ([`conform`]) and written
 //! ([`writer`]). The [`scheduler`] finds out what is due from the clock and from what was added to the tables ([`changes`]).
 
@@ -20,15 +20,13 @@ mod scheduler;
 mod tests;
 mod writer;
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use forebay_catalog::Catalog;
-use forebay_model::{Clock, Duration, GroupId};
+use forebay_model::{Clock, Duration};
 use forebay_server::{RouteLimits, Service};
-use forebay_storage::{ClaimStore, OfflineStore, RowLog, RunStore, SourceTables};
-use parking_lot::Mutex;
+use forebay_storage::{ClaimStore, Leases, OfflineStore, RowLog, RunStore, SourceTables};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex as AsyncMutex;
 
 pub use engine::{BatchEngine, Computed, Conform, Target};
 
@@ -46,6 +44,8 @@ pub struct Deps {
     pub runs: Arc<dyn RunStore>,
     pub claims: Arc<dyn ClaimStore>,
     pub row_log: Arc<dyn RowLog>,
+    /// Which process drives which run, computes which group, and is the scheduler.
+    pub leases: Arc<dyn Leases>,
     pub clock: Arc<dyn Clock>,
     pub config: ComputeConfig,
 }
@@ -54,9 +54,9 @@ pub struct Deps {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ComputeConfig {
-    /// Tasks that run at once, of all runs together.
+    /// Tasks that run at once in a process, of all runs together.
     pub parallel_tasks: usize,
-    /// Runs that are under way at once; more wait in their order.
+    /// Runs that a process drives at once; more wait in their order.
     pub parallel_runs: usize,
     /// Runs that wait; one more is refused.
     pub queued_runs: usize,
@@ -66,7 +66,7 @@ pub struct ComputeConfig {
     pub backoff: Duration,
     /// Whether groups are computed without being asked: by their triggers.
     pub scheduler: bool,
-    /// How often the scheduler looks.
+    /// How often the scheduler looks; for runs that nobody drives, every process at least once a second.
     pub poll: Duration,
     /// How long finished runs are kept.
     pub keep_runs: Duration,
@@ -97,8 +97,8 @@ struct Compute {
     clock: Arc<dyn Clock>,
     marks: Marks,
     changes: ChangeLog,
-    /// One task per group at a time.
-    turns: Mutex<HashMap<GroupId, Arc<AsyncMutex<()>>>>,
+    /// One task per group at a time, in all processes together.
+    leases: Arc<dyn Leases>,
 }
 
 /// What handlers share.
@@ -112,7 +112,8 @@ struct State {
 
 type AppState = Arc<State>;
 
-/// The service: its routes, the task that drives runs, and the scheduler. Runs that a process before this one left unfinished go on.
+/// The service: its routes, the task that drives runs, and the scheduler. Runs that another process left unfinished go on. Any number of processes
+/// share the stores and leases.
 pub fn service(deps: Deps) -> Service {
     let Deps {
         catalog,
@@ -122,6 +123,7 @@ pub fn service(deps: Deps) -> Service {
         runs,
         claims,
         row_log,
+        leases,
         clock,
         config,
     } = deps;
@@ -134,9 +136,9 @@ pub fn service(deps: Deps) -> Service {
         clock: Arc::clone(&clock),
         marks: Marks(Arc::clone(&runs)),
         changes: ChangeLog::new(offline, sources),
-        turns: Mutex::default(),
+        leases: Arc::clone(&leases),
     });
-    let (runner, queue) = Runner::new(Arc::clone(&compute), runs, config.clone());
+    let runner = Runner::new(Arc::clone(&compute), runs, leases, config.clone());
     let scheduler = Arc::new(Scheduler::new(compute, Arc::clone(&runner), config.clone()));
     let state = Arc::new(State {
         catalog,
@@ -152,7 +154,7 @@ pub fn service(deps: Deps) -> Service {
     };
     let service = Service::new("compute", ABOUT, endpoints::routes(), state)
         .route_limits("/v1/runs/{id}/events", streams)
-        .task("runs", move |stop| runner.drive(queue, stop));
+        .task("runs", move |stop| runner.drive(stop));
     match config.scheduler {
         true => service.task("scheduler", move |stop| scheduler.watch(stop)),
         false => service,

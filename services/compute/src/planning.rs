@@ -64,6 +64,8 @@ pub(crate) fn plan(
         created_at,
         finished_at: None,
         registry_revision: snapshot.revision(),
+        cancel_requested: false,
+        driver: None,
         tasks,
     }
 }

@@ -56,6 +56,12 @@ pub(crate) struct RunRecord {
     pub created_at: Timestamp,
     pub finished_at: Option<Timestamp>,
     pub registry_revision: u64,
+    /// Somebody wants it to stop.
+    #[serde(default)]
+    pub cancel_requested: bool,
+    /// Tells the process that drives it, or did last, from all who drove it before.
+    #[serde(default)]
+    pub driver: Option<Uuid>,
     /// In the order of work.
     pub tasks: Vec<TaskRecord>,
 }
@@ -102,9 +108,22 @@ impl RunRecord {
         }
     }
 
+    /// Makes `driver` the one who drives it: what ran when the one before was lost waits again.
+    pub fn take_over(&mut self, driver: Uuid) {
+        self.driver = Some(driver);
+        self.state = RunState::Running;
+        for task in &mut self.tasks {
+            if task.shown.state == RunState::Running {
+                task.shown.state = RunState::Queued;
+            }
+        }
+    }
+
     /// Puts every task back in the queue that has not succeeded.
     pub fn requeue(&mut self) {
         self.state = RunState::Queued;
+        self.cancel_requested = false;
+        self.driver = None;
         self.finished_at = None;
         for task in &mut self.tasks {
             let shown = &mut task.shown;

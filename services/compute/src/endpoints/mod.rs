@@ -30,7 +30,9 @@ impl From<RunnerError> for ApiError {
         let detail = error.to_string();
         match error {
             RunnerError::NotFound(_) => Self::new(Code::NotFound, detail),
-            RunnerError::WrongState { .. } | RunnerError::Conflict => Self::new(Code::Conflict, detail),
+            RunnerError::WrongState { .. } | RunnerError::Conflict | RunnerError::Lost => {
+                Self::new(Code::Conflict, detail)
+            }
             RunnerError::Full => forebay_api::Problem::new(Code::Full, detail).retry_after(5).into(),
             RunnerError::Unreadable(_) => Self::internal(error),
             RunnerError::Store(source) => Self::unavailable("the run store does not answer", source),

@@ -12,7 +12,6 @@ use axum::{
 use forebay_api::runs::Run;
 use forebay_server::{ApiResult, Path, RequestContext};
 use futures::stream;
-use tokio::sync::watch;
 
 use super::run_id;
 use crate::AppState;
@@ -31,46 +30,22 @@ pub async fn run_events(
     context: RequestContext,
     Path(id): Path<String>,
 ) -> ApiResult<Response> {
-    let (run, changes) = state.runner.follow(run_id(&id)?).await?;
-    let following = Following {
-        next: Some(run),
-        changes,
-        context,
-    };
-    let events = stream::unfold(following, |mut following| async move {
-        let run = following.next().await?;
-        let event = Event::default().event("run").json_data(&run).ok()?;
-        Some((Ok::<_, Infallible>(event), following))
-    });
+    let mut following = state.runner.follow(run_id(&id)?);
+    let first = following.next().await?;
+    let events = stream::unfold(
+        (first, following, context),
+        |(next, mut following, context)| async move {
+            let run = match next {
+                Some(run) => run,
+                None => tokio::select! {
+                    next = following.next() => next.ok().flatten()?,
+                    () = context.shutdown.draining() => return None,
+                },
+            };
+            let event = Event::default().event("run").json_data(&run).ok()?;
+            Some((Ok::<_, Infallible>(event), (None, following, context)))
+        },
+    );
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(10));
     Ok(Sse::new(events).keep_alive(keep_alive).into_response())
-}
-
-struct Following {
-    next: Option<Run>,
-    changes: Option<watch::Receiver<Run>>,
-    context: RequestContext,
-}
-
-impl Following {
-    async fn next(&mut self) -> Option<Run> {
-        if let Some(run) = self.next.take() {
-            if run.state.is_final() {
-                self.changes = None;
-            }
-            return Some(run);
-        }
-        let changes = self.changes.as_mut()?;
-        let run = tokio::select! {
-            changed = changes.changed() => {
-                changed.ok()?;
-                changes.borrow_and_update().clone()
-            }
-            () = self.context.shutdown.draining() => return None,
-        };
-        if run.state.is_final() {
-            self.changes = None;
-        }
-        Some(run)
-    }
 }

@@ -1,4 +1,4 @@
-//! The one scheduler: what is due by the clock or by what was added to the tables that a query reads, and the runs that follow.
+//! The scheduler, one among all processes: what is due by the clock or by what was added to the tables that a query reads, and the runs that follow.
 
 mod patience;
 
@@ -10,6 +10,7 @@ use std::{
 use forebay_api::schedule::{Schedule, Scheduled};
 use forebay_catalog::{Group, Snapshot};
 use forebay_model::{GroupName, Timestamp, definitions::Trigger};
+use forebay_storage::Lease;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::{ContextV7, Uuid};
@@ -24,6 +25,9 @@ use crate::{
     runner::Runner,
 };
 use patience::Patience;
+
+/// Who of several processes is the scheduler.
+const LEASE: &str = "scheduler";
 
 pub(crate) struct Scheduler {
     compute: Arc<Compute>,
@@ -50,11 +54,30 @@ impl Scheduler {
         }
     }
 
-    /// Starts what is due until told to stop.
+    /// Starts what is due until told to stop, while this process is the scheduler.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let lease = tokio::select! {
+                () = stop.cancelled() => return,
+                lease = self.compute.leases.acquire(LEASE) => lease,
+            };
+            match lease {
+                Ok(lease) => self.watch_under(&*lease, &stop).await,
+                Err(error) => {
+                    tracing::warn!(%error, "the lease of the scheduler cannot be acquired; it is tried again");
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(self.config.poll.as_std()) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    async fn watch_under(&self, lease: &dyn Lease, stop: &CancellationToken) {
         let mut revisions = self.compute.catalog.revisions();
         let mut last_tidied: Option<Timestamp> = None;
-        loop {
+        while lease.is_held() {
             if let Err(error) = self.start_due().await {
                 tracing::warn!(%error, "the scheduler cannot look; it tries again");
             }
@@ -72,6 +95,11 @@ impl Scheduler {
     }
 
     async fn start_due(&self) -> Result<(), Failure> {
+        // Another process may have started something.
+        self.runner
+            .look()
+            .await
+            .map_err(|error| Failure::passing(error.to_string()))?;
         let snapshot = self.compute.catalog.current();
         let now = self.compute.clock.now();
         let due = self.due(&snapshot, now).await;

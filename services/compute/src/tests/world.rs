@@ -23,7 +23,7 @@ use forebay_model::{
 use forebay_query::{Engine, EngineConfig, OfflineTables};
 use forebay_server::TestServer;
 use forebay_sql::BatchSql;
-use forebay_storage::{OfflineStore, Provision};
+use forebay_storage::{OfflineStore, ProcessLeases, Provision};
 use forebay_storage_delta::{DeltaStore, LakeLocations};
 use forebay_testkit::TempStores;
 use futures::TryStreamExt;
@@ -111,6 +111,7 @@ impl World {
             runs: stores.runs.clone(),
             claims: stores.claims.clone(),
             row_log: stores.row_log.clone(),
+            leases: Arc::new(ProcessLeases::default()),
             clock: clock.clone(),
             config,
         };

@@ -1,0 +1,185 @@
+//! Which runs this process drives, and for how long.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use forebay_storage::Lease;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{Active, Runner, RunnerError, Versioned};
+
+/// How long it is tried to get the lease of a run that another process may hold.
+const TRY: Duration = Duration::from_secs(1);
+/// Looks at the run store between two tries.
+const AGAIN: u32 = 3;
+/// How often a lease is looked at.
+const HELD: Duration = Duration::from_millis(250);
+
+/// What ended the driving of a run.
+enum End {
+    Finished,
+    /// Another process holds the lease, or the run needs no driver.
+    NotOurs,
+    Lost,
+}
+
+impl Runner {
+    /// Drives runs that nobody else does, until told to stop. What is under way then goes on in another process, or at the next start.
+    pub async fn drive(self: Arc<Self>, stop: CancellationToken) {
+        let mut driving: JoinSet<Uuid> = JoinSet::new();
+        let mut ours: HashSet<Uuid> = HashSet::new();
+        let mut next_try: HashMap<Uuid, Instant> = HashMap::new();
+        let mut is_first_look = true;
+        loop {
+            let unfinished = match self.look().await {
+                Ok(unfinished) => unfinished,
+                Err(error) => {
+                    tracing::warn!(%error, "unfinished runs cannot be read; it is tried again");
+                    Vec::new()
+                }
+            };
+            let now = Instant::now();
+            next_try.retain(|id, _| unfinished.contains(id));
+            let own: HashSet<Uuid> = self.own.lock().clone();
+            // Those from here first: the others have somebody who is nearer.
+            let (from_here, others): (Vec<Uuid>, Vec<Uuid>) = unfinished.into_iter().partition(|id| own.contains(id));
+            let candidates = from_here.into_iter().chain(others);
+            for id in candidates.filter(|id| !ours.contains(id)).collect::<Vec<_>>() {
+                if driving.len() >= self.config.parallel_runs.max(1) {
+                    break;
+                }
+                let look = self.pause_between_looks();
+                let patience = if is_first_look { Duration::ZERO } else { look };
+                let is_due = *next_try.entry(id).or_insert(now + patience) <= now;
+                if !is_due && !own.contains(&id) {
+                    continue;
+                }
+                next_try.insert(id, now + AGAIN * look);
+                self.own.lock().remove(&id);
+                ours.insert(id);
+                let runner = Arc::clone(&self);
+                driving.spawn(async move {
+                    runner.drive_one(id).await;
+                    id
+                });
+            }
+            is_first_look = false;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(ended) = driving.join_next(), if !driving.is_empty() => match ended {
+                    Ok(id) => {
+                        ours.remove(&id);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the driving of a run panicked");
+                        // Which one it was is not told; leases keep two of us from driving one run.
+                        ours = self.active.lock().keys().copied().collect();
+                    }
+                },
+                () = self.wake.notified() => {}
+                () = sleep(self.pause_between_looks()) => {}
+            }
+        }
+        driving.shutdown().await;
+    }
+
+    async fn drive_one(&self, id: Uuid) {
+        let name = format!("runs/{id}");
+        let lease = match timeout(TRY, self.leases.acquire(&name)).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(error)) => {
+                tracing::warn!(run = %id, %error, "the lease of a run cannot be acquired; it is tried again");
+                return;
+            }
+            // Somebody else drives it.
+            Err(_) => return,
+        };
+        match self.drive_under(id, &*lease).await {
+            Ok(End::Finished | End::NotOurs) => {}
+            Ok(End::Lost) | Err(RunnerError::Lost) => {
+                tracing::warn!(run = %id, "another process may drive a run by now; it is left to that one");
+            }
+            Err(error) => {
+                tracing::error!(run = %id, %error, "a run stops, since its state cannot be saved; it is taken up again")
+            }
+        }
+    }
+
+    async fn drive_under(&self, id: Uuid, lease: &dyn Lease) -> Result<End, RunnerError> {
+        let Versioned { record, version } = self.load(id).await?;
+        if record.state.is_final() {
+            self.note(&record, version);
+            return Ok(End::NotOurs);
+        }
+        if record.driver.is_some() {
+            tracing::info!(run = %id, "a run goes on that another process began");
+        }
+        let active = Arc::new(Active::new(record, version));
+        // From now on nobody who drove it before can save anything.
+        let driver = Uuid::new_v4();
+        {
+            let mut versioned = active.record.lock().await;
+            versioned.record.take_over(driver);
+            let Versioned { record, version } = &mut *versioned;
+            match self.put(record, *version).await {
+                Ok(()) => *version += 1,
+                Err(RunnerError::Conflict) => return Ok(End::NotOurs),
+                Err(error) => return Err(error),
+            }
+            active.shown.send_replace(record.shown());
+        }
+        self.active.lock().insert(id, Arc::clone(&active));
+        let _listed = Listed { runner: self, id };
+        let end = tokio::select! {
+            done = self.run_levels(&active) => done.map(|()| End::Finished),
+            () = lost(lease) => Ok(End::Lost),
+            () = self.heed(&active, id) => Ok(End::Lost),
+        }?;
+        if matches!(end, End::Finished) {
+            let state = active.shown.borrow().state;
+            metrics::counter!("forebay_runs_total", "state" => state.as_str()).increment(1);
+        }
+        Ok(end)
+    }
+
+    /// Heeds what is asked of a run by way of other processes; ends when one of them drives it.
+    async fn heed(&self, active: &Active, id: Uuid) {
+        loop {
+            sleep(self.pause_between_looks()).await;
+            let driver = active.record.lock().await.record.driver;
+            match self.load(id).await {
+                Ok(found) if found.record.driver != driver => return,
+                Ok(found) if found.record.cancel_requested => active.cancel.cancel(),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(run = %id, %error, "a run cannot be looked at"),
+            }
+        }
+    }
+}
+
+/// Ends when the lease is not held any more.
+pub(crate) async fn lost(lease: &dyn Lease) {
+    while lease.is_held() {
+        sleep(HELD).await;
+    }
+}
+
+/// A run in the list of those that are driven here.
+struct Listed<'a> {
+    runner: &'a Runner,
+    id: Uuid,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.runner.active.lock().remove(&self.id);
+    }
+}
