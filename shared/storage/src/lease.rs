@@ -22,11 +22,26 @@ pub trait Leases: Send + Sync {
 /// Leases within one process, for installations in which nobody else can work on the same tables.
 #[derive(Default)]
 pub struct ProcessLeases {
-    names: Mutex<HashMap<String, Arc<AsyncMutex<()>>>>,
+    names: Arc<Names>,
 }
 
+type Names = Mutex<HashMap<String, Arc<AsyncMutex<()>>>>;
+
 struct ProcessLease {
-    _guard: OwnedMutexGuard<()>,
+    guard: Option<OwnedMutexGuard<()>>,
+    name: String,
+    names: Arc<Names>,
+}
+
+impl Drop for ProcessLease {
+    fn drop(&mut self) {
+        let mut names = self.names.lock();
+        self.guard = None;
+        // A name that nobody waits for is forgotten: there is one for every run.
+        if names.get(&self.name).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+            names.remove(&self.name);
+        }
+    }
 }
 
 impl Lease for ProcessLease {
@@ -40,7 +55,9 @@ impl Leases for ProcessLeases {
     async fn acquire(&self, name: &str) -> Result<Box<dyn Lease>> {
         let lock = self.names.lock().entry(name.to_owned()).or_default().clone();
         Ok(Box::new(ProcessLease {
-            _guard: lock.lock_owned().await,
+            guard: Some(lock.lock_owned().await),
+            name: name.to_owned(),
+            names: Arc::clone(&self.names),
         }))
     }
 }
@@ -66,6 +83,9 @@ mod tests {
             "it is taken"
         );
         drop(first);
-        second.await.expect("free again");
+        let second = second.await.expect("free again");
+        assert_eq!(leases.names.lock().len(), 1);
+        drop(second);
+        assert!(leases.names.lock().is_empty(), "nothing is kept of what nobody holds");
     }
 }
