@@ -253,6 +253,8 @@ impl RowLog for KafkaRowLog {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
+        // The watch notices a topic that is not what it was.
+        self.ends()?;
         let layouts = topic.layouts(schema);
         let partitions = topic.partitions();
         let encoding = move || encode::encode(&layouts, partitions, batch.0, &rows);
