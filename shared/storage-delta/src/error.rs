@@ -27,6 +27,18 @@ pub(crate) fn from_join(error: tokio::task::JoinError) -> StorageError {
     StorageError::unavailable(WHAT, error)
 }
 
+/// Whether the server could not be asked, as opposed to: it was, and has not what was asked for.
+pub(crate) fn is_outage(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(current) = cause {
+        if current.is::<HttpError>() || matches!(current.downcast_ref(), Some(ObjectStoreError::Generic { .. })) {
+            return true;
+        }
+        cause = current.source();
+    }
+    false
+}
+
 fn classify(error: impl Error + Send + Sync + 'static) -> StorageError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(current) = cause {

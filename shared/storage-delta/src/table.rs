@@ -157,13 +157,13 @@ impl Table {
             Ok(()) => Ok(Some(table)),
             Err(failure) => {
                 tracing::debug!(version, %failure, "a version cannot be loaded");
-                match error::from_delta(failure) {
-                    unreachable @ StorageError::TimedOut { .. } => Err(unreachable),
-                    _ => Err(StorageError::Gone {
-                        what: WHAT,
-                        detail: format!("version {version} of the table at {}", self.location),
-                    }),
+                if error::is_outage(&failure) {
+                    return Err(error::from_delta(failure));
                 }
+                Err(StorageError::Gone {
+                    what: WHAT,
+                    detail: format!("version {version} of the table at {}", self.location),
+                })
             }
         }
     }

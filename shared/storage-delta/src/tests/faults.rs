@@ -105,8 +105,9 @@ async fn calls(lake: &Lake) -> (Vec<Result<(), StorageError>>, Duration) {
     };
     let fresh = lake.another();
     let opened = async { fresh.version(&schema).await.map(|_| ()) };
-    let (mut said, append, opened) = tokio::join!(reads, append, opened);
-    said.extend([append, opened, store.check().await]);
+    let earlier = async { store.rows(&schema, Some(0)).await.map(|_| ()) };
+    let (mut said, append, opened, earlier) = tokio::join!(reads, append, opened, earlier);
+    said.extend([append, opened, earlier, store.check().await]);
     (said, began.elapsed())
 }
 

@@ -17,7 +17,7 @@ use forebay_model::{Clock, Duration, GroupSchema, SystemClock};
 use forebay_storage::{Advance, Append, CommitIdentity, OfflineStore, Provision, Secret, conformance::schemas};
 use forebay_testbed::S3Address;
 use futures::{StreamExt, TryStreamExt, stream};
-use object_store::{ObjectMeta, ObjectStoreExt, path::Path as ObjectPath};
+use object_store::{ObjectMeta, ObjectStoreExt, PutPayload, path::Path as ObjectPath};
 
 use crate::{DeltaStore, LakeConfig, LakeLocations, Location, S3Config};
 
@@ -25,17 +25,22 @@ use crate::{DeltaStore, LakeConfig, LakeLocations, Location, S3Config};
 pub(crate) struct Lake {
     pub(crate) config: LakeConfig,
     pub(crate) store: DeltaStore,
-    _folder: Option<tempfile::TempDir>,
+    /// A further place that may be read.
+    pub(crate) elsewhere: Location,
+    _folders: Vec<tempfile::TempDir>,
 }
 
 impl Lake {
     pub(crate) fn local() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let (root, elsewhere) = (tempfile::tempdir(), tempfile::tempdir());
+        let (root, elsewhere) = (root.expect("a folder"), elsewhere.expect("a folder"));
+        let text = |folder: &tempfile::TempDir| folder.path().display().to_string();
         let config = LakeConfig {
-            root: Some(folder.path().display().to_string()),
+            root: Some(text(&root)),
+            allowed: vec![text(&elsewhere)],
             ..LakeConfig::default()
         };
-        Self::of(config, Some(folder))
+        Self::of(config, vec![root, elsewhere])
     }
 
     /// A prefix of the server that all tests of this process share.
@@ -48,13 +53,11 @@ impl Lake {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let micros = SystemClock.now().micros();
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let (bucket, process) = (S3Address::BUCKET, std::process::id());
+        let place = format!("s3://{bucket}/storage-delta/{micros:x}-{process}-{count}");
         let config = LakeConfig {
-            root: Some(format!(
-                "s3://{}/storage-delta/{micros:x}-{}-{count}",
-                S3Address::BUCKET,
-                std::process::id()
-            )),
-            allowed: Vec::new(),
+            root: Some(format!("{place}/root")),
+            allowed: vec![format!("{place}/elsewhere")],
             s3: S3Config {
                 endpoint: endpoint.to_owned(),
                 region: S3Address::REGION.to_owned(),
@@ -64,14 +67,20 @@ impl Lake {
                 ..s3
             },
         };
-        Self::of(config, None)
+        Self::of(config, Vec::new())
     }
 
-    fn of(config: LakeConfig, folder: Option<tempfile::TempDir>) -> Self {
+    fn of(config: LakeConfig, folders: Vec<tempfile::TempDir>) -> Self {
+        let store = store_of(&config);
+        let elsewhere = match config.allowed[0].strip_prefix('/') {
+            Some(folder) => format!("file:///{folder}"),
+            None => config.allowed[0].clone(),
+        };
         Self {
-            store: store_of(&config),
+            elsewhere: store.locations().of_uri(&elsewhere).expect("allowed"),
+            store,
             config,
-            _folder: folder,
+            _folders: folders,
         }
     }
 
@@ -100,12 +109,13 @@ impl Lake {
     }
 
     /// Puts bytes to a path under the root.
-    pub(crate) async fn put(&self, relative: &str, bytes: impl Into<object_store::PutPayload>) {
-        let location = self.store.locations().root().join(relative);
-        if let Some(parent) = location.local().and_then(Path::parent) {
-            std::fs::create_dir_all(parent).expect("made");
-        }
-        location.store().put(location.path(), bytes.into()).await.expect("put");
+    pub(crate) async fn put(&self, relative: &str, bytes: impl Into<PutPayload>) {
+        put(&self.store.locations().root().join(relative), bytes.into()).await;
+    }
+
+    /// Puts bytes to a path under the further place.
+    pub(crate) async fn put_elsewhere(&self, relative: &str, bytes: impl Into<PutPayload>) {
+        put(&self.elsewhere.join(relative), bytes.into()).await;
     }
 
     /// Removes one log entry, as others may.
@@ -117,6 +127,13 @@ impl Lake {
             Err(failure) => panic!("{failure}"),
         }
     }
+}
+
+async fn put(location: &Location, bytes: PutPayload) {
+    if let Some(parent) = location.local().and_then(Path::parent) {
+        std::fs::create_dir_all(parent).expect("made");
+    }
+    location.store().put(location.path(), bytes).await.expect("put");
 }
 
 pub(crate) fn entry(table: &Location, version: u64) -> ObjectPath {
