@@ -44,6 +44,8 @@ pub(crate) async fn session(config: &CassandraConfig, keyspace: &str) -> Result<
         // What routing needs, and no more: every process would otherwise read the columns of all tables.
         .keyspaces_to_fetch([keyspace])
         .fetch_full_schema_metadata(false)
+        // Routing needs the keyspace, not its tables: no need to read all of it again after each change.
+        .refresh_metadata_on_auto_schema_agreement(false)
         .default_execution_profile_handle(profile(config).into_handle());
     if !config.username.is_empty() {
         builder = builder.user(&config.username, config.password.expose());

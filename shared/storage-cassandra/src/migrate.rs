@@ -15,6 +15,15 @@ use crate::{
 /// # Errors
 /// Why the cluster could not be reached or refused a change.
 pub async fn migrate(config: &CassandraConfig, environment: Option<&str>) -> Result<(), ConnectError> {
+    make(config, environment, tables()).await.map(drop)
+}
+
+/// Makes the keyspace and some of its tables, and returns the connection over which it did.
+pub(crate) async fn make(
+    config: &CassandraConfig,
+    environment: Option<&str>,
+    tables: impl Iterator<Item = &'static str>,
+) -> Result<Cluster, ConnectError> {
     let cluster = Cluster::connect(config, config.keyspace_in(environment)?).await?;
     let refused = |source: ExecutionError| ConnectError::Unreachable {
         contact_points: config.contact_points.join(", "),
@@ -23,10 +32,10 @@ pub async fn migrate(config: &CassandraConfig, environment: Option<&str>) -> Res
     change(&cluster, keyspace(config, &cluster.keyspace))
         .await
         .map_err(refused)?;
-    for table in tables() {
+    for table in tables {
         change(&cluster, cluster.qualified(table)).await.map_err(refused)?;
     }
-    Ok(())
+    Ok(cluster)
 }
 
 /// Somebody else's migration that runs beside this one may win a race that the server does not decide; then it is there.

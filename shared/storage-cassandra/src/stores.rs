@@ -43,15 +43,20 @@ impl CassandraStores {
                 });
             }
         }
+        Ok(Self::over(cluster, config))
+    }
+
+    /// All stores over one session, whatever is in the keyspace.
+    pub(crate) fn over(cluster: Arc<Cluster>, config: &CassandraConfig) -> Self {
         let leases = Arc::new(CassandraLeases::new(cluster.clone(), config.lease()));
-        Ok(Self {
+        Self {
             online: Arc::new(CassandraOnlineStore::new(cluster.clone(), leases.clone(), config)),
             registry: Arc::new(CassandraRegistryStore::new(cluster.clone())),
             runs: Arc::new(CassandraRunStore::new(cluster.clone())),
             claims: Arc::new(CassandraClaimStore::new(cluster.clone())),
             leases,
             cluster,
-        })
+        }
     }
 
     /// Whether the cluster answers at the configured consistency, for readiness.

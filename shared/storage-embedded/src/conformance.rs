@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use forebay_storage::{
-    ClaimStore, OnlineStore, RegistryStore, RowLog, RunStore,
-    conformance::{self, Installation},
+    ClaimStore, Leases, OnlineStore, ProcessLeases, RegistryStore, RowLog, RunStore,
+    conformance::{self, Installation, LeasesPlace},
 };
 use tempfile::TempDir;
 
@@ -95,4 +95,24 @@ async fn run_store() {
 #[tokio::test(flavor = "multi_thread")]
 async fn claim_store() {
     conformance::claim_store(async || Place::new(Options::default())).await;
+}
+
+/// One process: there is nobody else to open it.
+#[derive(Default)]
+struct OneProcess(Arc<ProcessLeases>);
+
+#[async_trait]
+impl LeasesPlace for OneProcess {
+    async fn open(&self) -> Arc<dyn Leases> {
+        self.0.clone()
+    }
+
+    fn outlasts(&self) -> Option<Duration> {
+        None
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_of_one_process() {
+    conformance::leases(async || OneProcess::default()).await;
 }

@@ -4,6 +4,7 @@
 
 mod announcements;
 mod claims;
+mod leases;
 mod offline;
 mod online;
 mod registry;
@@ -19,6 +20,7 @@ use async_trait::async_trait;
 
 pub use announcements::announcements;
 pub use claims::claim_store;
+pub use leases::{LeasesPlace, leases};
 pub use offline::offline_store;
 pub use online::online_store;
 pub use registry::registry_store;
