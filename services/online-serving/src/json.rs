@@ -1,16 +1,19 @@
 //! Answers as JSON, column by column, straight from packed rows.
 
+use std::ops::Range;
+
 use arrow::array::Array;
 use forebay_model::{DataType, KeyType, Status};
 use forebay_rows::{
     PackedError, RowView,
     json::{ArrayWriter, Int64As, KeyColumn, SlotWriter, WrongArray, write, write_key},
 };
+use forebay_server::Pieces;
 
 use crate::{
     answer::{Answer, Computed, status_of},
     columns::Sent,
-    read::{Cell, GroupRows},
+    read::Cell,
     request::Include,
 };
 
@@ -36,18 +39,26 @@ pub struct Style {
 ///
 /// # Errors
 /// Never for stored rows, since a column with a corrupt one has status ERROR; only where the service contradicts itself.
-pub fn write(answer: &Answer<'_>, metadata: &[u8], style: Style) -> Result<Vec<u8>, WriteError> {
+pub fn write(answer: &Answer<'_>, metadata: &[u8], style: Style) -> Result<Pieces, WriteError> {
     let plan = answer.plan;
     let columns = plan.keys.len() + plan.features.len() + plan.request.len() + plan.expressions.len();
-    let mut out = Vec::with_capacity(metadata.len() + columns * (64 + answer.sent.entities * 56));
-    out.extend_from_slice(b"{\"metadata\":");
-    out.extend_from_slice(metadata);
-    out.extend_from_slice(b",\"results\":[");
-    let mut writer = Writer { out, style };
+    let entities = answer.sent.entities;
+    // With few entities the statuses and times of features are copied.
+    let value = if entities < 64 { 56 } else { 14 };
+    let mut out = Pieces::with_capacity(metadata.len() + columns * (64 + entities * value));
+    let own = out.own();
+    own.extend_from_slice(b"{\"metadata\":");
+    own.extend_from_slice(metadata);
+    own.extend_from_slice(b",\"results\":[");
+    let mut writer = Writer {
+        out,
+        style,
+        is_first: true,
+    };
     for (key, column) in plan.keys.iter().zip(&answer.sent.keys) {
-        writer.key(answer.sent.entities, column, key.key_type);
+        writer.key(entities, column, key.key_type);
     }
-    let groups: Vec<GroupText> = answer.groups.iter().map(|group| GroupText::new(group, style)).collect();
+    let groups: Vec<GroupText> = answer.groups.iter().map(|group| writer.group(&group.cells)).collect();
     for (index, feature) in plan.features.iter().enumerate() {
         let slot = SlotWriter::new(feature.slot, &feature.data_type, style.int64);
         writer.feature(answer.cells(index), &slot, &groups[feature.group]);
@@ -60,97 +71,86 @@ pub fn write(answer: &Answer<'_>, metadata: &[u8], style: Style) -> Result<Vec<u
         writer.computed(computed, &expression.data_type)?;
     }
     let mut out = writer.out;
-    out.extend_from_slice(b"]}");
+    out.own().extend_from_slice(b"]}");
     Ok(out)
 }
 
-/// What all columns of a group have in common: it is written once and copied into each.
+/// What all columns of a group have in common: what stands behind their values. It is written once and repeated in each column.
 struct GroupText {
-    /// The statuses, as far as the rows decide them.
-    statuses: Vec<u8>,
-    times: Vec<u8>,
-}
-
-impl GroupText {
-    fn new(group: &GroupRows<'_>, style: Style) -> Self {
-        let mut text = Self {
-            statuses: Vec::new(),
-            times: Vec::new(),
-        };
-        if style.include.statuses {
-            list(&mut text.statuses, &group.cells, |out, cell| status(out, cell.status));
-        }
-        if style.include.event_timestamps {
-            list(&mut text.times, &group.cells, |out, cell| match cell.event_time {
-                Some(time) => write::timestamp(out, time.micros()),
-                None => out.extend_from_slice(style.no_time.as_bytes()),
-            });
-        }
-        text
-    }
+    /// From the name of the first part behind the values to the end of the column, with the statuses as far as the rows decide them.
+    tail: Range<usize>,
+    /// The same behind the statuses.
+    times: Range<usize>,
 }
 
 struct Writer {
-    out: Vec<u8>,
+    out: Pieces,
     style: Style,
+    /// No column was begun yet.
+    is_first: bool,
 }
 
 impl Writer {
+    fn group(&mut self, cells: &[Cell<'_>]) -> GroupText {
+        let Style { include, no_time, .. } = self.style;
+        let statuses = self.out.keep(|out| {
+            if include.statuses {
+                part(out, include.values, "statuses");
+                list(out, cells, |out, cell| status(out, cell.status));
+            }
+        });
+        let times = self.out.keep(|out| {
+            if include.event_timestamps {
+                part(out, include.values || include.statuses, "event_timestamps");
+                list(out, cells, |out, cell| match cell.event_time {
+                    Some(time) => write::timestamp(out, time.micros()),
+                    None => out.extend_from_slice(no_time.as_bytes()),
+                });
+            }
+            out.push(b'}');
+        });
+        GroupText {
+            tail: statuses.start..times.end,
+            times,
+        }
+    }
+
     fn feature(&mut self, cells: &[Cell<'_>], slot: &SlotWriter, group: &GroupText) {
-        let start = self.out.len();
+        self.begin();
+        let start = self.out.own().len();
         if self.stored(cells, slot, group).is_err() {
             // A corrupt row: the column is an error as a whole, like a group that cannot be read.
-            self.out.truncate(start);
+            self.out.own().truncate(start);
             let failed = vec![Cell::FAILED; cells.len()];
-            let text = GroupText::new(
-                &GroupRows {
-                    cells: failed.clone(),
-                    failure: None,
-                },
-                self.style,
-            );
+            let text = self.group(&failed);
             let _ = self.stored(&failed, slot, &text);
         }
     }
 
     fn stored(&mut self, cells: &[Cell<'_>], slot: &SlotWriter, group: &GroupText) -> Result<(), PackedError> {
         let include = self.style.include;
-        self.begin();
-        let mut nulls = false;
-        if include.values {
-            self.part("values");
-            self.out.push(b'[');
-            for (index, cell) in cells.iter().enumerate() {
-                if index > 0 {
-                    self.out.push(b',');
-                }
-                match &cell.row {
-                    Some(row) => nulls |= !slot.write(row, &mut self.out)?,
-                    None => write::null(&mut self.out),
-                }
-            }
-            self.out.push(b']');
+        let out = self.out.own();
+        let nulls = if include.values {
+            part(out, false, "values");
+            out.push(b'[');
+            let nulls = slot.write_column(cells.iter().map(|cell| cell.row.as_ref()), out)?;
+            out.push(b']');
+            nulls
         } else {
-            nulls = cells
+            cells
                 .iter()
-                .any(|cell| cell.row.is_some_and(|row| !row.is_present(slot.slot())));
+                .any(|cell| cell.row.is_some_and(|row| !row.is_present(slot.slot())))
+        };
+        if nulls && include.statuses {
+            part(out, include.values, "statuses");
+            list(out, cells, |out, cell| {
+                let null = cell.row.is_some_and(|row| !row.is_present(slot.slot()));
+                status(out, if null { Status::NullValue } else { cell.status });
+            });
+            self.out.repeat(group.times.clone());
+        } else {
+            self.out.repeat(group.tail.clone());
         }
-        if include.statuses {
-            self.part("statuses");
-            if nulls {
-                list(&mut self.out, cells, |out, cell| {
-                    let null = cell.row.is_some_and(|row| !row.is_present(slot.slot()));
-                    status(out, if null { Status::NullValue } else { cell.status });
-                });
-            } else {
-                self.out.extend_from_slice(&group.statuses);
-            }
-        }
-        if include.event_timestamps {
-            self.part("event_timestamps");
-            self.out.extend_from_slice(&group.times);
-        }
-        self.out.push(b'}');
         Ok(())
     }
 
@@ -198,37 +198,40 @@ impl Writer {
         mut write_at: impl FnMut(&mut Vec<u8>, usize),
     ) {
         let include = self.style.include;
+        let no_time = self.style.no_time.as_bytes();
         self.begin();
+        let out = self.out.own();
         if include.values {
-            self.part("values");
-            list(&mut self.out, 0..entities, |out, entity| write_at(out, entity));
+            part(out, false, "values");
+            list(out, 0..entities, |out, entity| write_at(out, entity));
         }
         if include.statuses {
-            self.part("statuses");
-            list(&mut self.out, 0..entities, |out, entity| status(out, status_at(entity)));
+            part(out, include.values, "statuses");
+            list(out, 0..entities, |out, entity| status(out, status_at(entity)));
         }
         if include.event_timestamps {
-            self.part("event_timestamps");
-            let no_time = self.style.no_time.as_bytes();
-            list(&mut self.out, 0..entities, |out, _| out.extend_from_slice(no_time));
+            part(out, include.values || include.statuses, "event_timestamps");
+            list(out, 0..entities, |out, _| out.extend_from_slice(no_time));
         }
-        self.out.push(b'}');
+        out.push(b'}');
     }
 
     fn begin(&mut self) {
-        self.out
-            .extend_from_slice(if self.out.last() == Some(&b'[') { b"{" } else { b",{" });
+        let out = self.out.own();
+        // Every column but the first stands behind another one, which may be repeated text.
+        out.extend_from_slice(if self.is_first { b"{" } else { b",{" });
+        self.is_first = false;
     }
+}
 
-    /// The name of the next part of a column.
-    fn part(&mut self, name: &str) {
-        if self.out.last() != Some(&b'{') {
-            self.out.push(b',');
-        }
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+/// The name of the next part of a column.
+fn part(out: &mut Vec<u8>, is_next: bool, name: &str) {
+    if is_next {
+        out.push(b',');
     }
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 fn list<T>(out: &mut Vec<u8>, elements: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Vec<u8>, T)) {

@@ -86,10 +86,10 @@ pub async fn get_online_features(
         int64: Int64As::Number,
         no_time: NO_TIME,
     };
-    let body = json::write(&answer, &metadata, style).map_err(ApiError::internal)?;
+    let json = json::write(&answer, &metadata, style).map_err(ApiError::internal)?;
     Ok((
         [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-        body,
+        json,
     )
         .into_response())
 }

@@ -72,31 +72,29 @@ pub async fn online_features(
     let groups = asked.groups(&deps, &read)?;
     let answer = Answer::new(&asked.plan, &sent, groups).map_err(ApiError::internal)?;
     let include = Include::of(request.include.as_deref());
-    let body = match format {
-        ARROW => arrow_ipc::write(&answer, include).map_err(ApiError::internal)?,
-        format => {
-            let int64 = match request.int64 {
+    let mut response = if format == ARROW {
+        arrow_ipc::write(&answer, include)
+            .map_err(ApiError::internal)?
+            .into_response()
+    } else {
+        let style = Style {
+            include,
+            int64: match request.int64 {
                 Int64Form::Number => Int64As::Number,
                 Int64Form::String => Int64As::String,
-            };
-            let json = json::write(
-                &answer,
-                &asked.plan.metadata,
-                Style {
-                    include,
-                    int64,
-                    no_time: "null",
-                },
-            )
-            .map_err(ApiError::internal)?;
-            if format == MESSAGE_PACK {
-                message_pack(&json)?
-            } else {
-                json
-            }
+            },
+            no_time: "null",
+        };
+        let json = json::write(&answer, &asked.plan.metadata, style).map_err(ApiError::internal)?;
+        if format == MESSAGE_PACK {
+            message_pack(&json.into_vec())?.into_response()
+        } else {
+            json.into_response()
         }
     };
-    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static(format))], body).into_response())
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format));
+    Ok(response)
 }
 
 fn parse(body: &RawBody) -> ApiResult<Request<'_>> {

@@ -52,9 +52,9 @@ const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 fn digits(number: u32) -> u64 {
     let number = u64::from(number);
     let fours = (number / 10_000) | (number % 10_000) << 32;
-    let hundreds = (fours * 10_486 >> 20) & 0x7f_0000_007f;
+    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
     let twos = hundreds | (fours - hundreds * 100) << 16;
-    let tens = (twos * 103 >> 10) & 0x000f_000f_000f_000f;
+    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
     tens | (twos - tens * 10) << 8
 }
 

@@ -76,16 +76,46 @@ impl SlotWriter {
         let slot = self.slot;
         match &self.kind {
             Kind::Float64 if rows.len() > FEW => Ok(self.write_floats(rows, out)),
-            Kind::Float64 => self.each(rows, out, |row, out| Ok(write::f64(out, row.f64(slot)))),
-            Kind::Int64(int64) => self.each(rows, out, |row, out| Ok(write::i64_as(out, row.i64(slot), *int64))),
-            Kind::Float32 => self.each(rows, out, |row, out| Ok(write::f32(out, row.f32(slot)))),
-            Kind::Int32 => self.each(rows, out, |row, out| Ok(write::i32(out, row.i32(slot)))),
-            Kind::Bool => self.each(rows, out, |row, out| Ok(write::bool(out, row.bool(slot)))),
-            Kind::String => self.each(rows, out, |row, out| Ok(write::string(out, row.str(slot)?))),
-            Kind::Binary => self.each(rows, out, |row, out| Ok(write::binary(out, row.bytes(slot)?))),
-            Kind::Date => self.each(rows, out, |row, out| Ok(write::date(out, row.i32(slot)))),
-            Kind::Timestamp => self.each(rows, out, |row, out| Ok(write::timestamp(out, row.i64(slot)))),
-            Kind::Decimal(scale) => self.each(rows, out, |row, out| Ok(write::decimal(out, row.decimal(slot), *scale))),
+            Kind::Float64 => self.each(rows, out, |row, out| {
+                write::f64(out, row.f64(slot));
+                Ok(())
+            }),
+            Kind::Int64(int64) => self.each(rows, out, |row, out| {
+                write::i64_as(out, row.i64(slot), *int64);
+                Ok(())
+            }),
+            Kind::Float32 => self.each(rows, out, |row, out| {
+                write::f32(out, row.f32(slot));
+                Ok(())
+            }),
+            Kind::Int32 => self.each(rows, out, |row, out| {
+                write::i32(out, row.i32(slot));
+                Ok(())
+            }),
+            Kind::Bool => self.each(rows, out, |row, out| {
+                write::bool(out, row.bool(slot));
+                Ok(())
+            }),
+            Kind::String => self.each(rows, out, |row, out| {
+                write::string(out, row.str(slot)?);
+                Ok(())
+            }),
+            Kind::Binary => self.each(rows, out, |row, out| {
+                write::binary(out, row.bytes(slot)?);
+                Ok(())
+            }),
+            Kind::Date => self.each(rows, out, |row, out| {
+                write::date(out, row.i32(slot));
+                Ok(())
+            }),
+            Kind::Timestamp => self.each(rows, out, |row, out| {
+                write::timestamp(out, row.i64(slot));
+                Ok(())
+            }),
+            Kind::Decimal(scale) => self.each(rows, out, |row, out| {
+                write::decimal(out, row.decimal(slot), *scale);
+                Ok(())
+            }),
             Kind::Vector(length) => self.each(rows, out, |row, out| {
                 out.push(b'[');
                 for (index, element) in row.vector(slot, *length)?.enumerate() {
