@@ -37,6 +37,18 @@ impl ClientContext for Context {
 
 impl ConsumerContext for Context {}
 
+/// Why a client could not be started: it asks no broker for it, so its settings are wrong. The value of a setting is not told, it may be a secret.
+pub(crate) fn wrong_setting(what: &'static str, error: &KafkaError) -> StorageError {
+    let detail = match error {
+        KafkaError::ClientConfig(_, reason, setting, _) => format!("{setting}: {reason}"),
+        other => other.to_string(),
+    };
+    StorageError::Misconfigured {
+        what,
+        detail: format!("the settings in [kafka] are wrong: {detail}"),
+    }
+}
+
 /// What an error of the driver means to the caller.
 pub(crate) fn storage_error(what: &'static str, error: KafkaError) -> StorageError {
     match error.rdkafka_error_code() {

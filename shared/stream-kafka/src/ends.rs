@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use forebay_storage::{Result, StorageError};
+use forebay_storage::Result;
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -14,7 +14,7 @@ use rdkafka::{
 
 use crate::{
     KafkaConfig,
-    client::{Context, is_unknown_topic, storage_error},
+    client::{Context, is_unknown_topic, storage_error, wrong_setting},
 };
 
 /// Brokers that have not heard of a topic yet are asked again for so long.
@@ -32,7 +32,7 @@ impl Ends {
         let consumer = config
             .client()
             .create_with_context(Context::default())
-            .map_err(|error| StorageError::unavailable(what, error))?;
+            .map_err(|error| wrong_setting(what, &error))?;
         Ok(Self {
             what,
             consumer,

@@ -13,7 +13,11 @@ use rdkafka::{
 };
 use tokio::sync::oneshot;
 
-use crate::{KafkaConfig, client::Context, client::storage_error, config::MAX_RECORD_BYTES};
+use crate::{
+    KafkaConfig,
+    client::{Context, storage_error, wrong_setting},
+    config::MAX_RECORD_BYTES,
+};
 
 /// Room for what stands in headers beside the largest record.
 pub(crate) const MAX_SENT_BYTES: usize = MAX_RECORD_BYTES + (256 << 10);
@@ -94,7 +98,7 @@ impl Sender {
             // One at a time keeps their order without the ceremony of an idempotent producer.
             .set("max.in.flight.requests.per.connection", "1")
             .create_with_context(Deliveries::default())
-            .map_err(|error| StorageError::unavailable(self.what, error))?;
+            .map_err(|error| wrong_setting(self.what, &error))?;
         Ok(self.producer.get_or_init(|| producer))
     }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     KafkaConfig,
-    client::{Context, is_unknown_topic, storage_error},
+    client::{Context, is_unknown_topic, storage_error, wrong_setting},
     describe::{Described, describe},
 };
 
@@ -47,7 +47,7 @@ impl Topics {
         let admin = config
             .client()
             .create_with_context(Context::default())
-            .map_err(|error| StorageError::unavailable(WHAT, error))?;
+            .map_err(|error| wrong_setting(WHAT, &error))?;
         Ok(Self {
             admin: Arc::new(admin),
             config,

@@ -18,7 +18,12 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::WHAT;
-use crate::{KafkaConfig, client::Context, ends::Ends, topics::Topics};
+use crate::{
+    KafkaConfig,
+    client::{Context, wrong_setting},
+    ends::Ends,
+    topics::Topics,
+};
 
 const TURN: Duration = Duration::from_millis(100);
 
@@ -27,6 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const LOOK_AFTER_ERROR: Duration = Duration::from_millis(500);
 
 pub(super) struct Listening {
+    config: Arc<KafkaConfig>,
     consumer: BaseConsumer<Context>,
     ends: Ends,
     admin: Topics,
@@ -45,20 +51,10 @@ impl Listening {
         heard: broadcast::Sender<Heard>,
         stop: Arc<AtomicBool>,
     ) -> Result<Self> {
-        let consumer = config
-            .client()
-            // librdkafka assigns partitions only to consumers with a group, though nothing is ever committed to it.
-            .set("group.id", "forebay")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "error")
-            .set("queued.max.messages.kbytes", "8192")
-            .set("fetch.error.backoff.ms", "100")
-            .create_with_context(Context::default())
-            .map_err(|error| StorageError::unavailable(WHAT, error))?;
         Ok(Self {
-            consumer,
+            consumer: consumer(&config)?,
             ends: Ends::new(WHAT, &config)?,
+            config,
             admin,
             topic,
             heard,
@@ -139,6 +135,8 @@ impl Listening {
                 topic = self.topic,
                 "announcements were lost: listeners ask for the whole"
             );
+            // What the old one knows of a topic that was made again leads it nowhere.
+            self.consumer = consumer(&self.config)?;
             self.go_to(id, end)?;
             let _ = self.heard.send(Heard::Missed);
         } else if troubled {
@@ -147,4 +145,18 @@ impl Listening {
         }
         Ok(())
     }
+}
+
+fn consumer(config: &KafkaConfig) -> Result<BaseConsumer<Context>> {
+    config
+        .client()
+        // librdkafka assigns partitions only to consumers with a group, though nothing is ever committed to it.
+        .set("group.id", "forebay")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.error.backoff.ms", "100")
+        .create_with_context(Context::default())
+        .map_err(|error| wrong_setting(WHAT, &error))
 }

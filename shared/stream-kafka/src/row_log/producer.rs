@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use super::{WHAT, attempt::Attempt, encode::Records, identity::BATCH_HEADER, topic::RowTopic};
 use crate::{
     KafkaConfig,
-    client::{Context, is_unknown_topic},
+    client::{Context, is_unknown_topic, wrong_setting},
     config::MAX_RECORD_BYTES,
 };
 
@@ -198,5 +198,5 @@ impl RowProducer {
 fn start(client: &ClientConfig) -> Result<ThreadedProducer<Deliveries>> {
     client
         .create_with_context(Deliveries::default())
-        .map_err(|error| StorageError::unavailable(WHAT, error))
+        .map_err(|error| wrong_setting(WHAT, &error))
 }
