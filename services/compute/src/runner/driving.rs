@@ -35,11 +35,13 @@ impl Runner {
     /// Drives runs that nobody else does, until told to stop. What is under way then goes on in another process, or at the next start.
     pub async fn drive(self: Arc<Self>, stop: CancellationToken) {
         let mut driving: JoinSet<Uuid> = JoinSet::new();
-        let mut ours: HashSet<Uuid> = HashSet::new();
+        // With whether it came from here, so that it will be driven and not only tried.
+        let mut ours: HashMap<Uuid, bool> = HashMap::new();
         let mut next_try: HashMap<Uuid, Instant> = HashMap::new();
         let mut is_first_look = true;
+        let places = self.config.parallel_runs.max(1);
         loop {
-            let unfinished = match self.look().await {
+            let mut unfinished = match self.look().await {
                 Ok(unfinished) => unfinished,
                 Err(error) => {
                     tracing::warn!(%error, "unfinished runs cannot be read; it is tried again");
@@ -47,24 +49,32 @@ impl Runner {
                 }
             };
             let now = Instant::now();
+            let look = self.pause_between_looks();
             next_try.retain(|id, _| unfinished.contains(id));
-            let own: HashSet<Uuid> = self.own.lock().clone();
-            // Those from here first: the others have somebody who is nearer.
-            let (from_here, others): (Vec<Uuid>, Vec<Uuid>) = unfinished.into_iter().partition(|id| own.contains(id));
-            let candidates = from_here.into_iter().chain(others);
-            for id in candidates.filter(|id| !ours.contains(id)).collect::<Vec<_>>() {
-                if driving.len() >= self.config.parallel_runs.max(1) {
-                    break;
-                }
-                let look = self.pause_between_looks();
+            for id in &unfinished {
                 let patience = if is_first_look { Duration::ZERO } else { look };
-                let is_due = *next_try.entry(id).or_insert(now + patience) <= now;
-                if !is_due && !own.contains(&id) {
+                next_try.entry(*id).or_insert(now + patience);
+            }
+            // Those from here first: the others have somebody who is nearer. Of these, the one that was not tried for longest.
+            let own: HashSet<Uuid> = self.own.lock().clone();
+            unfinished.retain(|id| !ours.contains_key(id));
+            unfinished.sort_by_key(|id| match own.contains(id) {
+                true => (false, None),
+                false => (true, next_try.get(id).copied()),
+            });
+            for id in unfinished {
+                let is_own = own.contains(&id);
+                let is_due = next_try.get(&id).is_some_and(|next| *next <= now);
+                let taken = match is_own {
+                    true => self.places_taken(&ours),
+                    false => ours.len(),
+                };
+                if taken >= places || !(is_own || is_due) {
                     continue;
                 }
                 next_try.insert(id, now + AGAIN * look);
                 self.own.lock().remove(&id);
-                ours.insert(id);
+                ours.insert(id, is_own);
                 let runner = Arc::clone(&self);
                 driving.spawn(async move {
                     runner.drive_one(id).await;
@@ -81,7 +91,8 @@ impl Runner {
                     Err(error) => {
                         tracing::error!(%error, "the driving of a run panicked");
                         // Which one it was is not told; leases keep two of us from driving one run.
-                        ours = self.active.lock().keys().copied().collect();
+                        let active = self.active.lock();
+                        ours.retain(|id, _| active.contains_key(id));
                     }
                 },
                 () = self.wake.notified() => {}
@@ -89,6 +100,14 @@ impl Runner {
             }
         }
         driving.shutdown().await;
+    }
+
+    /// Runs that are driven here or are about to be; others that are only tried leave their place to these.
+    fn places_taken(&self, ours: &HashMap<Uuid, bool>) -> usize {
+        let active = self.active.lock();
+        ours.iter()
+            .filter(|(id, is_own)| **is_own || active.contains_key(id))
+            .count()
     }
 
     async fn drive_one(&self, id: Uuid) {

@@ -209,7 +209,10 @@ impl Runner {
         // One that was started while the store answered is not among them yet.
         known.retain(|id, _| ids.contains(id) || !before.contains(id));
         for run in &stored {
-            if known.get(&run.id).is_some_and(|known| known.version >= run.version) {
+            let is_known = known.get(&run.id).is_some_and(|known| known.version >= run.version);
+            // One that was finished while the store answered is still among them.
+            let is_over = before.contains(&run.id) && !known.contains_key(&run.id);
+            if is_known || is_over {
                 continue;
             }
             if let Ok(Versioned { record, version }) = read(run) {

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod gate;
+mod leases;
+mod replicas;
 mod runs;
 mod schedule;
 mod world;

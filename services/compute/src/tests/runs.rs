@@ -1,23 +1,19 @@
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use forebay_model::{ManualClock, Timestamp};
-use forebay_query::{BatchQuery, Engine, EngineConfig, OfflineTables, QueryError};
-use forebay_storage::{RowLog, SourceError, StorageError};
-use forebay_storage_delta::{DeltaStore, LakeLocations};
+use forebay_storage::RowLog;
 use forebay_testkit::TempStores;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
 
-use super::world::{World, at, config, definitions, diamond, group, states, task};
-use crate::{BatchEngine, Computed, Target};
+use super::{
+    gate::Gate,
+    world::{World, at, config, definitions, diamond, group, states, task},
+};
+use crate::BatchEngine;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_diamond_is_computed_level_by_level() {
@@ -295,48 +291,14 @@ async fn a_repeated_key_starts_one_run() {
     assert_eq!(page["next_page_token"], Value::Null);
 }
 
-/// Lets a query begin only when it is told to, and fails the first so many.
-struct Gate {
-    inner: Engine,
-    open: Semaphore,
-    failures: AtomicU32,
-    started: AtomicU32,
-}
-
-#[async_trait]
-impl BatchEngine for Gate {
-    async fn compute(&self, query: &BatchQuery, target: Target) -> Result<Computed, QueryError> {
-        self.started.fetch_add(1, Ordering::SeqCst);
-        self.open.acquire().await.unwrap().forget();
-        let failing = self
-            .failures
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if failing.is_ok() {
-            return Err(SourceError::Storage(StorageError::TimedOut { what: "the lake" }).into());
-        }
-        BatchEngine::compute(&self.inner, query, target).await
-    }
-}
-
 async fn gated(definitions: Value, open: usize, failures: u32) -> (World, Arc<Gate>) {
     let lake = Arc::new(TempDir::new().unwrap());
     let clock = Arc::new(ManualClock::at(Timestamp::from_micros(at(1_000))));
-    let gate = gate(&lake, &clock, open, failures);
+    let gate = Gate::new(&lake, &clock, open, failures);
     let stores = Arc::new(TempStores::open());
     let engine: Arc<dyn BatchEngine> = gate.clone();
     let world = World::over(definitions, config(), lake, stores, clock, Some(engine)).await;
     (world, gate)
-}
-
-fn gate(lake: &TempDir, clock: &Arc<ManualClock>, open: usize, failures: u32) -> Arc<Gate> {
-    let locations = LakeLocations::new(lake.path(), &[]).unwrap();
-    let tables: Arc<dyn OfflineTables> = Arc::new(DeltaStore::new(locations, clock.clone()));
-    Arc::new(Gate {
-        inner: Engine::new(EngineConfig::new(lake.path().join("spill")), tables).unwrap(),
-        open: Semaphore::new(open),
-        failures: AtomicU32::new(failures),
-        started: AtomicU32::new(0),
-    })
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -411,7 +373,9 @@ async fn a_run_goes_on_after_the_process_ended_in_its_middle() {
             task(run, "product.yield")["state"] == "running"
         })
         .await;
-    assert!(gate.started.load(Ordering::SeqCst) >= 2);
+    while gate.started.load(Ordering::SeqCst) < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     let world = world.restarted(diamond(None), config()).await;
     let run = world.finished(&id).await;
     assert_eq!(run["state"], "succeeded", "{run:#}");

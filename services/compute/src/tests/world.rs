@@ -23,7 +23,7 @@ use forebay_model::{
 use forebay_query::{Engine, EngineConfig, OfflineTables};
 use forebay_server::TestServer;
 use forebay_sql::BatchSql;
-use forebay_storage::{OfflineStore, ProcessLeases, Provision};
+use forebay_storage::{Leases, OfflineStore, ProcessLeases, Provision};
 use forebay_storage_delta::{DeltaStore, LakeLocations};
 use forebay_testkit::TempStores;
 use futures::TryStreamExt;
@@ -53,6 +53,8 @@ pub struct World {
     client: reqwest::Client,
 }
 
+pub type Ground = (Arc<TempDir>, Arc<TempStores>, Arc<ManualClock>);
+
 pub fn config() -> ComputeConfig {
     ComputeConfig {
         scheduler: false,
@@ -64,15 +66,20 @@ pub fn config() -> ComputeConfig {
 
 impl World {
     pub async fn new(definitions: Value, config: ComputeConfig) -> Self {
-        let lake = Arc::new(TempDir::new().unwrap());
-        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(at(1_000))));
-        Self::over(definitions, config, lake, Arc::new(TempStores::open()), clock, None).await
+        let (lake, stores, clock) = Self::ground();
+        Self::over(definitions, config, lake, stores, clock, None).await
     }
 
     /// The same folders and stores under a service that begins anew.
     pub async fn restarted(self, definitions: Value, config: ComputeConfig) -> Self {
         self.server.stop().await;
         Self::over(definitions, config, self.lake, self.stores, self.clock, None).await
+    }
+
+    /// Folders, stores and clock for several processes.
+    pub fn ground() -> Ground {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(at(1_000))));
+        (Arc::new(TempDir::new().unwrap()), Arc::new(TempStores::open()), clock)
     }
 
     pub async fn over(
@@ -82,6 +89,20 @@ impl World {
         stores: Arc<TempStores>,
         clock: Arc<ManualClock>,
         engine: Option<Arc<dyn BatchEngine>>,
+    ) -> Self {
+        let leases = Arc::new(ProcessLeases::default());
+        Self::with(definitions, config, lake, stores, clock, engine, leases).await
+    }
+
+    #[allow(clippy::too_many_arguments)] // of a test's own
+    pub async fn with(
+        definitions: Value,
+        config: ComputeConfig,
+        lake: Arc<TempDir>,
+        stores: Arc<TempStores>,
+        clock: Arc<ManualClock>,
+        engine: Option<Arc<dyn BatchEngine>>,
+        leases: Arc<dyn Leases>,
     ) -> Self {
         let locations = LakeLocations::new(lake.path(), &[]).unwrap();
         let delta = Arc::new(DeltaStore::new(locations, clock.clone()));
@@ -111,7 +132,7 @@ impl World {
             runs: stores.runs.clone(),
             claims: stores.claims.clone(),
             row_log: stores.row_log.clone(),
-            leases: Arc::new(ProcessLeases::default()),
+            leases,
             clock: clock.clone(),
             config,
         };
