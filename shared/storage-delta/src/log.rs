@@ -1,10 +1,11 @@
 //! What the entries of a table's log say that each version did.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, pin::pin};
 
 use deltalake::{DeltaTable, kernel::Add};
 use forebay_model::Timestamp;
 use forebay_storage::{ChangeKind, Changes, Result, StorageError, TableChange, TableVersion};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value as Json;
 
 use crate::{WHAT, error, stats::FileStats, table::version_of};
@@ -127,6 +128,18 @@ impl Entry {
     }
 }
 
+/// Entries that are fetched at the same time.
+const AT_ONCE: usize = 16;
+
+/// The entries of versions, in the order asked for; `None` for one that is gone.
+pub(crate) fn entries<'a>(
+    table: &'a DeltaTable,
+    versions: impl Iterator<Item = TableVersion> + Send + 'a,
+) -> impl Stream<Item = Result<(TableVersion, Option<Entry>)>> + Send + 'a {
+    let reads = versions.map(move |version| async move { Ok((version, Entry::read(table, version).await?)) });
+    stream::iter(reads).buffered(AT_ONCE)
+}
+
 /// The versions after `since`, at most `limit`.
 pub(crate) async fn changes(
     table: &DeltaTable,
@@ -137,8 +150,9 @@ pub(crate) async fn changes(
     let newest = version_of(table);
     let first = since.map_or(0, |since| since + 1);
     let mut listed = Vec::new();
-    for version in (first..=newest).take(limit) {
-        match Entry::read(table, version).await? {
+    let mut entries = pin!(entries(table, (first..=newest).take(limit)));
+    while let Some((version, entry)) = entries.try_next().await? {
+        match entry {
             Some(entry) => listed.push(entry.change(version, event_time)),
             None => return Ok(Changes::Gone { newest }),
         }

@@ -29,15 +29,12 @@ async fn remove(table: &Location, prefix: &Path) -> Result<()> {
         .list(Some(prefix))
         .map_ok(|object| object.location)
         .boxed();
-    let removed = table
-        .store()
-        .delete_stream(found)
-        .filter_map(async |removed| match removed {
-            Ok(_) | Err(Error::NotFound { .. }) => None,
-            Err(failure) => Some(failure),
-        });
-    match std::pin::pin!(removed).next().await {
-        Some(failure) => Err(error::from_store(failure)),
-        None => Ok(()),
+    let mut removed = table.store().delete_stream(found);
+    while let Some(removed) = removed.next().await {
+        match removed {
+            Ok(_) | Err(Error::NotFound { .. }) => {}
+            Err(failure) => return Err(error::from_store(failure)),
+        }
     }
+    Ok(())
 }

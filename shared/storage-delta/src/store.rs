@@ -1,6 +1,6 @@
 //! The store itself: which table a call means.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, pin::pin, sync::Arc};
 
 use async_trait::async_trait;
 use deltalake::DeltaTable;
@@ -11,12 +11,11 @@ use forebay_storage::{
     Append, AppendError, Changes, CommitNotes, Committed, Compacted, Compaction, OfflineStore, Provision, Result,
     Retention, RowsOut, SourceError, SourceTable, SourceTables, StorageError, TableVersion, Tidied,
 };
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 
 use crate::{
-    LakeLocations, Location, WHAT, added, append, columns, compaction, ensure,
-    log::{self, Entry},
+    LakeLocations, Location, WHAT, added, append, columns, compaction, ensure, log,
     provider::GroupTable,
     purge, rows, sources,
     table::{Table, version_of},
@@ -220,8 +219,9 @@ impl OfflineStore for DeltaStore {
         let (_, newest) = self.group_newest(schema).await?;
         let prefix = append::position_prefix(schema);
         let mut notes = Vec::new();
-        for version in (0..=version_of(&newest)).rev() {
-            let Some(entry) = Entry::read(&newest, version).await? else {
+        let mut entries = pin!(log::entries(&newest, (0..=version_of(&newest)).rev()));
+        while let Some((version, entry)) = entries.try_next().await? {
+            let Some(entry) = entry else {
                 break;
             };
             if entry.committed_at.is_some_and(|at| at < since) {

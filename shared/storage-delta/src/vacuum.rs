@@ -12,8 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 
 use crate::{
-    WHAT, error,
-    log::Entry,
+    WHAT, error, log,
     table::{Table, version_of},
 };
 
@@ -82,8 +81,9 @@ async fn needed(table: &Table, newest: &DeltaTable, cutoff: i64, pin: Option<Tab
             .into_iter()
             .map(|file| file.path),
     );
-    for version in pin + 1..=newest_version {
-        let entry = Entry::read(newest, version).await?.ok_or_else(gone)?;
+    let mut since = std::pin::pin!(log::entries(newest, pin + 1..=newest_version));
+    while let Some((_, entry)) = since.try_next().await? {
+        let entry = entry.ok_or_else(gone)?;
         needed.extend(entry.files.iter().filter_map(|path| table.location.object(path)));
     }
     Ok(needed)
