@@ -28,9 +28,20 @@ pub(crate) struct Ends {
 }
 
 impl Ends {
+    /// Of what readers see: up to the first record of a transaction that is still open.
     pub(crate) fn new(what: &'static str, config: &KafkaConfig) -> Result<Self> {
+        Self::with(what, config, "read_committed")
+    }
+
+    /// Of everything that was appended.
+    pub(crate) fn of_everything(what: &'static str, config: &KafkaConfig) -> Result<Self> {
+        Self::with(what, config, "read_uncommitted")
+    }
+
+    fn with(what: &'static str, config: &KafkaConfig, isolation: &str) -> Result<Self> {
         let consumer = config
             .client()
+            .set("isolation.level", isolation)
             .create_with_context(Context::default())
             .map_err(|error| wrong_setting(what, &error))?;
         Ok(Self {
@@ -40,7 +51,7 @@ impl Ends {
         })
     }
 
-    /// The offset after the last record that readers see of each partition, as of some moment within the call; `None` for a partition that is not there.
+    /// The offset after the last record of each partition, as of some moment within the call; `None` for a partition that is not there.
     /// Blocks.
     pub(crate) fn last(&self, partitions: &[(&str, u32)]) -> Result<Vec<Option<u64>>> {
         self.ask(partitions, Offset::End)

@@ -5,6 +5,7 @@
 
 pub(crate) mod chunk;
 mod cursor;
+pub(crate) mod gap;
 mod lane;
 
 use std::{sync::Arc, time::Duration};

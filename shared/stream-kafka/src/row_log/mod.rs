@@ -39,11 +39,17 @@ use crate::{
     config::MAX_RECORD_BYTES,
     ends::Ends,
     names::Names,
-    reader::{Place, Reader},
+    reader::{Chunk, Place, Reader, gap},
     topics::{TopicSpec, Topics},
 };
 
 pub(crate) const WHAT: &str = "row log";
+
+/// A wait within which brokers have sent what is there, if they can.
+const LONG_WAIT: Duration = Duration::from_millis(250);
+
+/// When nothing has come for so long although the partition goes on, it is looked at why.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Bytes of records from which on they are decoded on a thread for blocking work.
 const DECODED_ASIDE: usize = 128 << 10;
@@ -127,7 +133,7 @@ impl KafkaRowLog {
         let watch = Watch {
             topics: Arc::downgrade(&self.topics),
             admin: self.admin.clone(),
-            ends: ends.clone(),
+            ends: Ends::of_everything(WHAT, &self.config)?,
             clock: self.clock.clone(),
             stop: self.stop.clone(),
         };
@@ -299,13 +305,20 @@ impl RowLog for KafkaRowLog {
             self.go_to(&topic, partition, from, &mut place).await?;
             chunks = place.read(from, max_bytes, Instant::now() + wait).await;
         }
-        if chunks.is_empty() {
+        if chunks.is_empty() && wait < LONG_WAIT {
             chunks = self
-                .read_what_is_there(&topic, partition, from, max_bytes, wait, &place)
+                .read_what_is_there(&topic, partition, from, max_bytes, &place)
                 .await?;
         }
         if chunks.is_empty() {
             self.check_heard_of(&topic, partition, began)?;
+            if let Some(next) = self.after_gap(&topic, partition, from).await? {
+                return Ok(Fetched {
+                    next,
+                    settled: self.settled(&topic, partition, next, None),
+                    ..Fetched::default()
+                });
+            }
         }
         let last_append = chunks
             .last()
@@ -314,7 +327,7 @@ impl RowLog for KafkaRowLog {
             .map(|millis| Timestamp::from_micros(millis.saturating_mul(1_000)));
         let layouts = topic.layouts(schema);
         let delivery_bound = self.delivery_bound();
-        let bytes: usize = chunks.iter().map(crate::reader::Chunk::bytes).sum();
+        let bytes: usize = chunks.iter().map(Chunk::bytes).sum();
         let mut fetched = if bytes > DECODED_ASIDE {
             let topic = topic.clone();
             tokio::task::spawn_blocking(move || decode::decode(&topic, &layouts, &chunks, from, delivery_bound))
@@ -359,23 +372,40 @@ impl KafkaRowLog {
         partition: u32,
         from: u64,
         max_bytes: usize,
-        wait: Duration,
         place: &Place,
-    ) -> Result<Vec<crate::reader::Chunk>> {
-        const LONG_WAIT: Duration = Duration::from_millis(250);
-        if wait >= LONG_WAIT {
-            return Ok(Vec::new());
+    ) -> Result<Vec<Chunk>> {
+        let deadline = Instant::now() + self.config.request_timeout();
+        while from < self.end_now(topic, partition).await? {
+            let soon = Instant::now() + LONG_WAIT;
+            let chunks = place.read(from, max_bytes, soon.min(deadline)).await;
+            if !chunks.is_empty() {
+                return Ok(chunks);
+            }
+            if topic.quiet_at(partition, from) > QUIET {
+                break;
+            }
+            if Instant::now() > deadline {
+                return Err(StorageError::TimedOut { what: WHAT });
+            }
         }
+        Ok(Vec::new())
+    }
+
+    /// Where to go on when nothing has come for a while at an offset, and nothing will, although the partition goes on behind it.
+    async fn after_gap(&self, topic: &Arc<RowTopic>, partition: u32, from: u64) -> Result<Option<u64>> {
+        let goes_on = topic.end(partition).is_some_and(|end| from < end.offset);
+        if !goes_on || topic.quiet_at(partition, from) <= QUIET {
+            return Ok(None);
+        }
+        // First the end: what comes behind it is none of this.
         let end = self.end_now(topic, partition).await?;
         if from >= end {
-            return Ok(Vec::new());
+            return Ok(None);
         }
-        let deadline = Instant::now() + self.config.request_timeout();
-        let chunks = place.read(from, max_bytes, deadline).await;
-        if chunks.is_empty() {
-            return Err(StorageError::TimedOut { what: WHAT });
-        }
-        Ok(chunks)
+        let (config, name) = (self.config.clone(), topic.shared_name());
+        let looking = tokio::task::spawn_blocking(move || gap::is_empty(&config, &name, partition, from));
+        let is_gap = looking.await.map_err(|_| StorageError::Closed { what: WHAT })??;
+        Ok(is_gap.then_some(end))
     }
 
     async fn end_now(&self, topic: &Arc<RowTopic>, partition: u32) -> Result<u64> {

@@ -36,11 +36,13 @@ pub(crate) struct RowTopic {
 struct Partition {
     flight: Flight,
     end: Mutex<Option<End>>,
+    /// An offset at which nothing came although the partition goes on behind it, and since when.
+    quiet: Mutex<Option<(u64, Instant)>>,
     /// Microseconds after the topic's `began` at which somebody read it; 0: never.
     read: AtomicU64,
 }
 
-/// The end of a partition at some moment.
+/// The end of a partition at some moment, behind all that was appended, whether readers see it or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) offset: u64,
@@ -146,6 +148,18 @@ impl RowTopic {
             })
             .map(|(number, _)| number)
             .collect()
+    }
+
+    /// Remembers that nothing came at an offset; tells for how long already.
+    pub(crate) fn quiet_at(&self, partition: u32, offset: u64) -> Duration {
+        let mut quiet = self.partitions[partition as usize].quiet.lock();
+        match *quiet {
+            Some((at, since)) if at == offset => since.elapsed(),
+            _ => {
+                *quiet = Some((offset, Instant::now()));
+                Duration::ZERO
+            }
+        }
     }
 
     pub(crate) fn end(&self, partition: u32) -> Option<End> {

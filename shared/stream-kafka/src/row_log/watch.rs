@@ -28,7 +28,7 @@ const READ_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Watch {
     pub(crate) topics: Weak<KnownTopics>,
     pub(crate) admin: Topics,
-    pub(crate) ends: Arc<Ends>,
+    pub(crate) ends: Ends,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stop: Arc<AtomicBool>,
 }

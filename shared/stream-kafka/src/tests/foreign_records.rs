@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use forebay_model::{GroupId, GroupSchema, LayoutNumber};
+use forebay_model::{Clock, GroupId, GroupSchema, LayoutNumber, SystemClock};
 use forebay_rows::{
     Layouts, RowHead,
     avro::{AvroEncoder, schema_id, write_wire_head},
@@ -178,4 +178,72 @@ async fn a_newer_layout_is_waited_for_and_one_that_is_not_there_is_not() {
     reader.no_such_layout(&new, LayoutNumber(9));
     let bad = fetch(&new, 2).await.expect("it goes on");
     assert_eq!((bad.unreadable[0].code.as_str(), bad.next), ("unknown_schema", 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_are_read_whole_or_not_at_all_and_their_marks_are_passed_over() {
+    let environment = environment();
+    let (log, schema) = (environment.row_log(), schemas::prices(0));
+    log.ensure(&schema).await.expect("made");
+    let patience = Duration::from_secs(20);
+    let producer: BaseProducer = environment
+        .config
+        .client()
+        .set("transactional.id", &environment.name)
+        .create()
+        .expect("a producer");
+    producer.init_transactions(patience).expect("a transactional producer");
+    let foreign = Foreign {
+        producer,
+        topic: environment.names().rows(&schema),
+    };
+    let fetch = async |from| {
+        let fetched = log.fetch(&schema, 0, from, 1 << 20, Duration::from_millis(300)).await;
+        fetched.expect("fetched")
+    };
+    foreign.producer.begin_transaction().expect("begun");
+    foreign.send(Some(b"2"), Some(&record(&schema, 2)));
+    log.append(&schema, batch(1), rows(&schema, [1]))
+        .await
+        .expect("appended");
+    let moment = SystemClock.now();
+    for _ in 0..8 {
+        let open = fetch(0).await;
+        assert_eq!(
+            (open.rows.len(), open.next),
+            (0, 0),
+            "what is not committed hides what comes after it"
+        );
+        assert!(
+            open.settled.is_none_or(|settled| settled < moment),
+            "and nothing settles meanwhile"
+        );
+    }
+    foreign.producer.abort_transaction(patience).expect("withdrawn");
+    let mut next = 0;
+    let mut found = 0;
+    while found == 0 {
+        let fetched = fetch(next).await;
+        (next, found) = (fetched.next, found + fetched.rows.len());
+    }
+    assert_eq!((next, found), (2, 1), "the row of nobody's transaction");
+    // The mark of the one that was withdrawn stands at 2, and that of the next one at 4.
+    foreign.producer.begin_transaction().expect("begun");
+    foreign.send(Some(b"2"), Some(&record(&schema, 2)));
+    foreign.producer.commit_transaction(patience).expect("committed");
+    let end = log.bounds(&schema).await.expect("bounds")[0].1;
+    assert_eq!(end, 5);
+    let began = std::time::Instant::now();
+    while next < end {
+        let fetched = fetch(next).await;
+        assert!(fetched.next >= next && fetched.next <= end);
+        (next, found) = (fetched.next, found + fetched.rows.len());
+        assert!(began.elapsed() < Duration::from_secs(20), "it comes to the end");
+    }
+    assert_eq!(found, 2);
+    assert_eq!(
+        fetch_partition(&*environment.row_log(), &schema, 0).await.rows.len(),
+        2,
+        "without waiting, too"
+    );
 }
