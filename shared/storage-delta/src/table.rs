@@ -50,7 +50,7 @@ struct Newest {
 
 struct Known {
     table: DeltaTable,
-    /// The entity tag of the version's log entry, once it was asked for: another one tells that the table was made anew.
+    /// The entity tag of the version's log entry: another one tells that the table was made anew.
     tag: Option<String>,
 }
 
@@ -110,21 +110,18 @@ impl Table {
                     return Err(failure);
                 }
             };
-            let same = |entry: &Entry| before.tag.is_none() || before.tag == entry.tag;
-            match (entry.filter(same), next) {
-                (Some(entry), None) => {
+            match (entry.filter(|entry| entry.tag == before.tag), next) {
+                (Some(_), None) => {
                     let table = before.table.clone();
-                    *known = Some(Known {
-                        tag: entry.tag,
-                        ..before
-                    });
+                    *known = Some(before);
                     return Ok(Some(table));
                 }
                 // Whatever is wrong with going on from what is known, loading anew decides: the log may have been cleaned up.
-                (Some(_), Some(_)) => {
+                (Some(_), Some(next)) => {
                     let mut table = before.table;
                     if table.update_incremental(None).await.is_ok() && version_of(&table) > version {
-                        return Ok(Some(adopt(known, table)));
+                        let next = (version_of(&table) == version + 1).then_some(next);
+                        return self.adopt(known, table, next).await;
                     }
                 }
                 (None, _) => {}
@@ -138,10 +135,28 @@ impl Table {
         }
         let mut table = DeltaTable::new(self.log_store());
         match table.load().await {
-            Ok(()) => Ok(Some(adopt(known, table))),
+            Ok(()) => self.adopt(known, table, None).await,
             Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidVersion(_)) => Ok(None),
             Err(failure) => Err(error::from_delta(failure)),
         }
+    }
+
+    /// Remembers a version, whose log entry is looked up unless it was just seen.
+    async fn adopt(
+        &self,
+        known: &mut Option<Known>,
+        table: DeltaTable,
+        entry: Option<Entry>,
+    ) -> Result<Option<DeltaTable>> {
+        let entry = match entry {
+            Some(entry) => Some(entry),
+            None => self.entry(version_of(&table)).await?,
+        };
+        *known = entry.map(|entry| Known {
+            table: table.clone(),
+            tag: entry.tag,
+        });
+        Ok(Some(table))
     }
 
     /// A given version, or the newest.
@@ -217,14 +232,6 @@ impl Table {
 /// A log entry that is there.
 struct Entry {
     tag: Option<String>,
-}
-
-fn adopt(known: &mut Option<Known>, table: DeltaTable) -> DeltaTable {
-    *known = Some(Known {
-        table: table.clone(),
-        tag: None,
-    });
-    table
 }
 
 /// Waits for others to be done with what they look up, as long as is reasonable.

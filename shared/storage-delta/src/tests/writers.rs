@@ -164,6 +164,16 @@ pub(crate) async fn a_table_made_anew_is_not_taken_for_the_old_one(lake: Lake) {
     other.append(&schema, moving(2, 3)).await.expect("appended");
     assert_eq!(lake.store.positions(&schema, 1).await.expect("positions"), [3]);
     assert_eq!(ids(&lake.store, &schema, None).await, [0, 1, 2]);
+    other.purge(&schema).await.expect("purged");
+    other.ensure(&schema).await.expect("made anew");
+    for step in 0..5 {
+        other
+            .append(&schema, moving(step * 10, step * 10 + 10))
+            .await
+            .expect("appended");
+    }
+    assert_eq!(lake.store.positions(&schema, 1).await.expect("positions"), [50]);
+    assert_eq!(ids(&lake.store, &schema, None).await, (0..50).collect::<Vec<_>>());
 }
 
 pub(crate) async fn a_log_that_others_cleaned_up_is_read_anew(lake: Lake) {
