@@ -9,24 +9,24 @@ use std::{
 use forebay_storage::Lease;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{Active, Runner, RunnerError, Versioned};
 
-/// How long it is tried to get the lease of a run that another process may hold.
-const TRY: Duration = Duration::from_secs(1);
-/// Looks at the run store between two tries.
+/// Looks at the run store before a run is tried again.
 const AGAIN: u32 = 3;
+/// Runs that are waited for because another process drives them, and may die.
+const WATCHED: usize = 512;
 /// How often a lease is looked at.
 const HELD: Duration = Duration::from_millis(250);
 
 /// What ended the driving of a run.
 enum End {
     Finished,
-    /// Another process holds the lease, or the run needs no driver.
+    /// The run needs no driver, or has another one.
     NotOurs,
     Lost,
 }
@@ -35,11 +35,10 @@ impl Runner {
     /// Drives runs that nobody else does, until told to stop. What is under way then goes on in another process, or at the next start.
     pub async fn drive(self: Arc<Self>, stop: CancellationToken) {
         let mut driving: JoinSet<Uuid> = JoinSet::new();
-        // With whether it came from here, so that it will be driven and not only tried.
+        // With whether it came from here, so that it is about to be driven; the others are driven elsewhere as a rule.
         let mut ours: HashMap<Uuid, bool> = HashMap::new();
         let mut next_try: HashMap<Uuid, Instant> = HashMap::new();
         let mut is_first_look = true;
-        let places = self.config.parallel_runs.max(1);
         loop {
             let mut unfinished = match self.look().await {
                 Ok(unfinished) => unfinished,
@@ -51,25 +50,16 @@ impl Runner {
             let now = Instant::now();
             let look = self.pause_between_looks();
             next_try.retain(|id, _| unfinished.contains(id));
-            for id in &unfinished {
-                let patience = if is_first_look { Duration::ZERO } else { look };
-                next_try.entry(*id).or_insert(now + patience);
-            }
-            // Those from here first: the others have somebody who is nearer. Of these, the one that was not tried for longest.
+            // Those from here first: the others have somebody who is nearer.
             let own: HashSet<Uuid> = self.own.lock().clone();
             unfinished.retain(|id| !ours.contains_key(id));
-            unfinished.sort_by_key(|id| match own.contains(id) {
-                true => (false, None),
-                false => (true, next_try.get(id).copied()),
-            });
+            unfinished.sort_by_key(|id| !own.contains(id));
             for id in unfinished {
                 let is_own = own.contains(&id);
-                let is_due = next_try.get(&id).is_some_and(|next| *next <= now);
-                let taken = match is_own {
-                    true => self.places_taken(&ours),
-                    false => ours.len(),
-                };
-                if taken >= places || !(is_own || is_due) {
+                let patience = if is_first_look { Duration::ZERO } else { look };
+                let is_due = is_own || *next_try.entry(id).or_insert(now + patience) <= now;
+                let is_free = self.places_taken(&ours) < self.config.parallel_runs.max(1);
+                if !is_due || !is_free || ours.len() >= WATCHED {
                     continue;
                 }
                 next_try.insert(id, now + AGAIN * look);
@@ -96,30 +86,37 @@ impl Runner {
                     }
                 },
                 () = self.wake.notified() => {}
-                () = sleep(self.pause_between_looks()) => {}
+                () = sleep(look) => {}
             }
         }
         driving.shutdown().await;
     }
 
-    /// Runs that are driven here or are about to be; others that are only tried leave their place to these.
+    /// Runs that are driven here or are about to be.
     fn places_taken(&self, ours: &HashMap<Uuid, bool>) -> usize {
         let active = self.active.lock();
-        ours.iter()
-            .filter(|(id, is_own)| **is_own || active.contains_key(id))
-            .count()
+        let taken = ours.iter().filter(|(id, is_own)| **is_own || active.contains_key(*id));
+        taken.count()
     }
 
+    /// Waits for the lease of a run, which whoever drives it holds as long as he lives, and drives the run then.
     async fn drive_one(&self, id: Uuid) {
         let name = format!("runs/{id}");
-        let lease = match timeout(TRY, self.leases.acquire(&name)).await {
-            Ok(Ok(lease)) => lease,
-            Ok(Err(error)) => {
+        let lease = tokio::select! {
+            lease = self.leases.acquire(&name) => lease,
+            // Only a lease that is waited for all the time is known to have run out.
+            () = self.finished(id) => return,
+        };
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(error) => {
                 tracing::warn!(run = %id, %error, "the lease of a run cannot be acquired; it is tried again");
                 return;
             }
-            // Somebody else drives it.
-            Err(_) => return,
+        };
+        // Others may have more room than this process has by now.
+        let Ok(_place) = self.places.try_acquire() else {
+            return;
         };
         match self.drive_under(id, &*lease).await {
             Ok(End::Finished | End::NotOurs) => {}
@@ -127,8 +124,15 @@ impl Runner {
                 tracing::warn!(run = %id, "another process may drive a run by now; it is left to that one");
             }
             Err(error) => {
-                tracing::error!(run = %id, %error, "a run stops, since its state cannot be saved; it is taken up again")
+                tracing::error!(run = %id, %error, "a run stops, since its state cannot be saved; it is taken up again");
             }
+        }
+    }
+
+    /// Ends when a run is not among the unfinished ones any more.
+    async fn finished(&self, id: Uuid) {
+        while self.unfinished.lock().contains_key(&id) {
+            sleep(self.pause_between_looks()).await;
         }
     }
 

@@ -73,6 +73,8 @@ pub(crate) struct Runner {
     own: Mutex<HashSet<Uuid>>,
     /// There may be something to drive.
     wake: Notify,
+    /// For as many runs as are driven at once.
+    places: Semaphore,
     tasks: Semaphore,
 }
 
@@ -91,6 +93,7 @@ impl Runner {
             unfinished: Mutex::default(),
             own: Mutex::default(),
             wake: Notify::new(),
+            places: Semaphore::new(config.parallel_runs.max(1)),
             tasks: Semaphore::new(config.parallel_tasks.max(1)),
             config,
         })
