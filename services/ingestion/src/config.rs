@@ -1,3 +1,4 @@
+use forebay_model::Duration;
 use serde::{Deserialize, Serialize};
 
 /// What a request with rows may be, and how much of them is held at once.
@@ -25,5 +26,16 @@ impl Default for IntakeConfig {
             tolerance_ms: 1_000,
             wait_ms: 10_000,
         }
+    }
+}
+
+impl IntakeConfig {
+    /// How far ahead of its ingest time an event time may lie for its row to be waited for.
+    pub(crate) fn tolerance(&self) -> Duration {
+        Duration::from_micros(
+            i64::try_from(self.tolerance_ms)
+                .unwrap_or(i64::MAX)
+                .saturating_mul(1_000),
+        )
     }
 }

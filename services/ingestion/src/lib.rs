@@ -7,6 +7,7 @@ mod background;
 mod config;
 mod endpoints;
 pub mod follower;
+mod holds;
 mod housekeeping;
 pub mod in_flight;
 mod intake;
@@ -15,6 +16,7 @@ mod receipt;
 mod replay;
 mod sinks;
 mod state;
+mod tables;
 #[cfg(test)]
 mod tests;
 

@@ -15,6 +15,7 @@ pub mod online_features;
 mod page;
 mod problem;
 pub mod receipts;
+pub mod rejected;
 pub mod rows;
 pub mod runs;
 pub mod schedule;

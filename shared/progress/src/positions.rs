@@ -64,6 +64,12 @@ impl Positions {
         };
     }
 
+    /// Whether the sinks of a topic run in this process.
+    #[must_use]
+    pub fn holds(&self, topic: Topic) -> bool {
+        self.news.lock().held.contains(&topic)
+    }
+
     /// Up to where the store holds the partition's rows; `None` while no sink has said so.
     #[must_use]
     pub fn reached(&self, store: Store, topic: Topic, partition: u32) -> Option<u64> {

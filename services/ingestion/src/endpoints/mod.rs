@@ -1,6 +1,9 @@
+mod accepting;
 mod group;
 mod imports;
 mod receipts;
+mod rejected;
+mod replay_rejected;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -16,4 +19,7 @@ pub fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(receipts::receipt))
         .routes(routes!(imports::import))
         .routes(routes!(imports::get))
+        .routes(routes!(rejected::list))
+        .routes(routes!(rejected::get))
+        .routes(routes!(replay_rejected::replay))
 }

@@ -1,10 +1,8 @@
 use axum::extract::State;
 use forebay_api::{Code, receipts::Receipt as ReceiptResponse};
-use forebay_catalog::Group;
 use forebay_server::{ApiError, ApiResult, Json, Path};
-use forebay_storage::Appended;
 
-use crate::{Store, intake, receipt::Receipt, state::AppState};
+use crate::{Store, holds, intake, receipt::Receipt, state::AppState};
 
 /// Where accepted rows are by now.
 ///
@@ -35,7 +33,8 @@ pub async fn receipt(State(state): State<AppState>, Path(id): Path<String>) -> A
         (Store::Offline, group.has_history()),
     ]) {
         if is_stored {
-            *held = Some(holds(&state, group, store, &receipt).await?);
+            let holds = holds::holds(&state, group, store, &receipt).await;
+            *held = Some(holds.map_err(intake::unavailable)?);
         }
     }
     let [online, offline] = held;
@@ -46,45 +45,4 @@ pub async fn receipt(State(state): State<AppState>, Path(id): Path<String>) -> A
         online,
         offline,
     }))
-}
-
-async fn holds(state: &AppState, group: &Group, store: Store, receipt: &Receipt) -> ApiResult<bool> {
-    for rows in &receipt.rows {
-        let end = rows.first + rows.count;
-        let reached = state.positions.reached(store, receipt.topic, rows.partition);
-        if reached.is_none_or(|next| next < end) && !durably(state, group, store, rows).await? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Asks the store itself, for rows that a sink of another process, or of this one before it was restarted, has brought there.
-async fn durably(state: &AppState, group: &Group, store: Store, rows: &Appended) -> ApiResult<bool> {
-    let reached = match store {
-        Store::Online => {
-            let consumer = online_consumer(group, rows.partition);
-            let position = state
-                .deps
-                .online
-                .progress(&consumer)
-                .await
-                .map_err(intake::unavailable)?;
-            position.and_then(|position| u64::try_from(position).ok())
-        }
-        Store::Offline => {
-            let positions = state.deps.offline.positions(&group.schema, rows.partition + 1).await;
-            positions
-                .map_err(intake::unavailable)?
-                .get(rows.partition as usize)
-                .copied()
-        }
-    };
-    Ok(reached.is_some_and(|next| next >= rows.first + rows.count))
-}
-
-/// The online sink's name in the online store's progress.
-fn online_consumer(group: &Group, partition: u32) -> String {
-    let schema = &group.schema;
-    format!("rows/{}.{}/{partition}", schema.id.0, schema.generation.0)
 }

@@ -16,8 +16,9 @@ use self::admissible::admissible;
 pub use self::followed::{Followed, FollowerState};
 use crate::{
     Store,
-    background::{Backoff, Context},
+    background::Backoff,
     measures::{FollowerMeasures, SinkMeasures},
+    tables::Context,
 };
 
 /// Versions looked at in one go.

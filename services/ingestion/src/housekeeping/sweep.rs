@@ -6,7 +6,7 @@ use forebay_storage::Result;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
-use crate::background::{Backoff, Context};
+use crate::{background::Backoff, tables::Context};
 
 /// Rest after each step.
 const REST: Duration = Duration::from_millis(20);

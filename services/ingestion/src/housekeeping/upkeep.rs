@@ -6,24 +6,16 @@ use std::{
 };
 
 use forebay_catalog::Group;
-use forebay_storage::{Compacted, Compaction, Result, Retention, TableVersion, Topic};
+use forebay_storage::{Compacted, Compaction, Result, Retention, TableVersion};
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    SinksConfig,
-    background::{Backoff, Context},
-};
+use crate::{SinksConfig, background::Backoff, tables::Context};
 
 /// How often a table is tidied at least, while it changes at all.
 const TIDY: Duration = Duration::from_secs(3_600);
 /// Compactions in a row before other groups have their turn.
 const MERGES: usize = 8;
-
-/// The name of the lease of a group's table.
-pub(crate) fn lease_name(topic: Topic) -> String {
-    format!("tables/{}.{}", topic.group.0, topic.generation.0)
-}
 
 /// Looks after a table until it is told to stop or the group is gone.
 pub(crate) async fn upkeep(context: Context, stop: CancellationToken) {
@@ -69,7 +61,6 @@ async fn look(context: &Context, group: &Arc<Group>, tidied: &mut Tidied) -> Res
         return Ok(());
     }
     let _turn = context.upkeep_turn().await;
-    let lease = deps.leases.acquire(&lease_name(context.topic)).await?;
     let policy = compaction(&deps.sinks);
     for _ in 0..MERGES {
         let outcome = deps.offline.compact(&group.schema, &policy).await?;
@@ -80,7 +71,7 @@ async fn look(context: &Context, group: &Arc<Group>, tidied: &mut Tidied) -> Res
         };
         counter!("forebay_compactions_total", "group" => group.name.to_string(), "outcome" => name).increment(1);
         tracing::debug!(group = %group.name, ?outcome, "compacted");
-        if !lease.is_held() {
+        if context.lost.is_cancelled() {
             return Ok(());
         }
     }

@@ -10,7 +10,7 @@ use forebay_model::{Duration, Timestamp};
 use forebay_server::ApiError;
 use forebay_storage::{BatchId, Claim, ClaimKey, ClaimOutcome, LogRow, StorageError, Topic};
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use super::{Decoded, Rejections, set_times};
 use crate::{in_flight::IngestTime, receipt::Receipt, state::State};
@@ -30,6 +30,8 @@ pub struct Accepted {
 pub struct Claimed {
     pub key: ClaimKey,
     pub claim: Claim,
+    /// Whether this request made the claim.
+    pub is_first: bool,
     state: Arc<State>,
 }
 
@@ -54,6 +56,7 @@ pub enum Turn {
 pub async fn claim_of(
     state: &Arc<State>,
     key: ClaimKey,
+    decoded: &Decoded,
     body_hash: u128,
     ingest_time: Timestamp,
 ) -> Result<Turn, ApiError> {
@@ -63,12 +66,13 @@ pub async fn claim_of(
     }
     let claim = Claim {
         body_hash,
-        batch: batch_id(&key, body_hash, ingest_time),
+        batch: batch_id(&key, body_hash, ingest_time, decoded),
         ingest_time,
     };
     let mut claimed = Claimed {
         key,
         claim,
+        is_first: true,
         state: state.clone(),
     };
     let not_before = ingest_time.saturating_sub(KEY_LIFETIME);
@@ -91,6 +95,7 @@ pub async fn claim_of(
         Some(answer) => Ok(Turn::Answered(answer)),
         None => {
             claimed.claim = earlier;
+            claimed.is_first = false;
             Ok(Turn::Append(claimed))
         }
     }
@@ -105,15 +110,24 @@ pub async fn give_up(claimed: Claimed) -> Result<(), ApiError> {
     claims.abandon(&claimed.key, &claimed.claim).await.map_err(unavailable)
 }
 
-/// Identifies the rows of a request with a key: the same in every attempt, and another for another key, body or day.
-fn batch_id(key: &ClaimKey, body_hash: u128, ingest_time: Timestamp) -> BatchId {
+/// Identifies the rows of a request with a key: the same in every attempt, and another for another key, body, day or choice of rows that may be taken in.
+pub fn batch_id(key: &ClaimKey, body_hash: u128, moment: Timestamp, decoded: &Decoded) -> BatchId {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(key.scope.as_bytes());
     bytes.push(0);
     bytes.extend_from_slice(key.key.as_bytes());
     bytes.push(0);
     bytes.extend_from_slice(&body_hash.to_le_bytes());
-    bytes.extend_from_slice(&ingest_time.micros().to_le_bytes());
+    bytes.extend_from_slice(&moment.micros().to_le_bytes());
+    let mut chosen = Xxh3::new();
+    for part in &decoded.parts {
+        for (row, index) in part.indexes.iter().enumerate() {
+            if part.rows.event_time(row) <= moment {
+                chosen.update(&index.to_le_bytes());
+            }
+        }
+    }
+    bytes.extend_from_slice(&chosen.digest128().to_le_bytes());
     BatchId(Uuid::from_u128(xxh3_128(&bytes)))
 }
 
@@ -133,6 +147,11 @@ pub async fn append(
         Some(claimed) => (claimed.claim.ingest_time, claimed.claim.batch),
         None => (ingest_time.time(), BatchId(Uuid::nil())),
     };
+    if ingest_time.time() > moment.saturating_add(KEY_LIFETIME) {
+        // The sinks forget batches some time after their claims.
+        let detail = "the first request with this Idempotency-Key was made a day ago; send the rows with a new key";
+        return Err(ApiError::new(Code::Conflict, detail));
+    }
     // The group may have settled beyond the time of a claim whose first attempt died, so the rows are taken in when they are, not when they were first sent.
     set_times(&mut decoded, moment, ingest_time.time().max(moment));
     let count = decoded.accepted();
@@ -210,9 +229,12 @@ pub fn unavailable(error: StorageError) -> ApiError {
         StorageError::Unavailable { what, .. } => {
             ApiError::unavailable(format!("{what} is down; send the rows again shortly"), error)
         }
-        StorageError::TimedOut { .. } | StorageError::NoSpace { .. } | StorageError::Closed { .. } => {
-            ApiError::unavailable(error.to_string(), error)
-        }
+        StorageError::TimedOut { .. }
+        | StorageError::NoSpace { .. }
+        | StorageError::Closed { .. }
+        | StorageError::Gone { .. }
+        | StorageError::Misconfigured { .. }
+        | StorageError::NewerLayout { .. } => ApiError::unavailable(error.to_string(), error),
         _ => ApiError::internal(error),
     }
 }

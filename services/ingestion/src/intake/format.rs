@@ -90,6 +90,16 @@ pub async fn decode(
     Ok((decoded, hash.digest128()))
 }
 
+/// Decodes a body of JSON that is here as a whole.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_json(body: &Bytes, decoded: &mut Decoded, options: RowOptions) -> Result<(), Refusal> {
+    decoded.reservation.grow(body.len())?;
+    let reader = RowReader::new(decoded.layouts.clone(), options);
+    json_body::read(body, reader, decoded)
+}
+
 async fn next(
     chunks: &mut (impl Stream<Item = Result<Bytes, ApiError>> + Unpin),
     hash: &mut Xxh3,

@@ -15,12 +15,20 @@ mod judge;
 mod lines;
 mod options;
 mod parquet_file;
+mod record;
 mod refusal;
+mod take_in;
 
-pub(crate) use append::{Accepted, Turn, append, claim_of, give_up, listed, replayed, unavailable};
+pub(crate) use append::{Accepted, batch_id, listed, unavailable};
+use append::{Turn, append, claim_of, give_up, replayed};
 pub(crate) use budget::Budget;
-pub(crate) use decoded::{Decoded, Rejections};
-pub(crate) use format::{Format, decode};
-pub(crate) use judge::{check, reject_ahead, set_times, wait_for_event_times};
+pub(crate) use decoded::{Decoded, Part, Rejections};
+pub(crate) use format::{Format, decode, decode_json};
+pub(crate) use judge::{check, wait_for_event_times};
+use judge::{reject_ahead, set_times};
 pub(crate) use options::IntakeOptions;
+#[cfg(test)]
+pub(crate) use options::UNDATED;
+pub(crate) use record::decode_record;
 pub(crate) use refusal::Refusal;
+pub(crate) use take_in::{Taken, take_in};

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use forebay_catalog::Group;
 use forebay_model::GroupSchema;
 use forebay_rows::{
-    Layouts, PackedError, RowHead, RowView,
+    Layouts, PackedError, RowView,
     arrow_types::{Column, Flavor},
     to_arrow::{self, ToArrowError},
 };
@@ -33,14 +32,6 @@ pub(crate) fn record_batches(schema: &Arc<GroupSchema>, rows: &[LoggedRow]) -> R
             })
         })
         .collect()
-}
-
-/// The heads of rows.
-pub(crate) fn heads(group: &Group, rows: &[LoggedRow]) -> Result<Vec<RowHead>, StorageError> {
-    let heads = rows.iter().map(|row| RowHead::read(&row.row));
-    heads
-        .collect::<Result<_, _>>()
-        .map_err(|error| of_packed(&group.schema, &error))
 }
 
 /// What a row that cannot be read means for a sink.

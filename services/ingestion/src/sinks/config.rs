@@ -32,6 +32,8 @@ pub struct SinksConfig {
     pub log_retention_hours: u64,
     /// Hours that files which no version needs are kept, at least one.
     pub file_retention_hours: u64,
+    /// Whether the sinks go on after rows that the log has dropped before they were brought in, instead of stopping.
+    pub skip_lost_rows: bool,
     /// How often the online store is swept of rows older than twice their group's ttl.
     pub sweep_interval_ms: u64,
     /// Rows looked at by one step of a sweep; between steps it rests.
@@ -54,6 +56,7 @@ impl Default for SinksConfig {
             checkpoint_every: 50,
             log_retention_hours: 30 * 24,
             file_retention_hours: 7 * 24,
+            skip_lost_rows: false,
             sweep_interval_ms: 3_600_000,
             sweep_step_rows: 1_000,
         }

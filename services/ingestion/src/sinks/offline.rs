@@ -9,41 +9,59 @@ use std::{
 use forebay_catalog::Group;
 use forebay_model::Timestamp;
 use forebay_storage::{
-    Advance, Append, AppendError, CommitIdentity, LoggedRow, Result, RowsError, StorageError, Topic,
+    Advance, Append, AppendError, CommitIdentity, Fetched, LoggedRow, Rejected, Result, RowsError, StorageError, Topic,
 };
 use futures::{StreamExt, stream};
+use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
-    batches::{heads, record_batches},
+    arrivals::sort_out,
+    batches::record_batches,
     boundaries::Boundaries,
+    fetches::Fetches,
+    newer::learn,
     rows::End,
-    start::OFFLINE,
+    start::{LOG_NOTE, OFFLINE, PartitionStart},
     taken::{self, Taken},
 };
-use crate::{
-    Store,
-    background::{Backoff, Context},
-    measures::SinkMeasures,
-};
+use crate::{Store, background::Backoff, measures::SinkMeasures, tables::Context};
 
 /// How long a fetch waits for the first row while there is nothing else to do.
 const WAIT: Duration = Duration::from_secs(1);
+/// How often it is looked where the log ends, to tell how far the sink lags.
+const MEASURE: Duration = Duration::from_secs(1);
 /// Attempts of a commit while the process drains; what fails then is committed after the next start.
 const LAST_ATTEMPTS: u32 = 3;
+/// How long it is tried to bring in what the log held when the sink was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A fetch is not made smaller than this for the sake of many partitions.
+const FETCH_BYTES: usize = 256 << 10;
 
 struct Partition {
     /// Where the table stands.
     committed: u64,
     /// What to fetch next.
     next: u64,
+    /// What the log says of rows from `next` on: none of them has an ingest time below this.
+    settled: Option<Timestamp>,
+    taken: Taken,
+}
+
+/// What the topic settles to once the sink has come to these offsets, for a log that cannot tell by itself.
+struct Settling {
+    time: Timestamp,
+    ends: Vec<u64>,
 }
 
 pub(crate) struct OfflineSink {
     context: Context,
     partitions: Vec<Partition>,
-    taken: Taken,
+    /// Which topic the positions are of, where one may be deleted and made again.
+    log: Option<Uuid>,
     boundaries: Arc<Boundaries>,
     measures: SinkMeasures,
     stop: CancellationToken,
@@ -52,26 +70,32 @@ pub(crate) struct OfflineSink {
     held: Vec<(u32, LoggedRow)>,
     held_bytes: usize,
     held_since: Option<Instant>,
+    /// Records to set aside before the positions move past them.
+    rejected: Vec<Rejected>,
     flushed_at: Option<Instant>,
+    settling: Option<Settling>,
     /// What the topic has settled to once the rows at hand are committed.
     settles_to: Option<Timestamp>,
+    measured_at: Option<Instant>,
 }
 
 impl OfflineSink {
     pub(crate) fn new(
         context: Context,
-        positions: Vec<u64>,
-        taken: Taken,
+        partitions: Vec<PartitionStart>,
+        log: Option<Uuid>,
         boundaries: Arc<Boundaries>,
         stop: CancellationToken,
     ) -> Self {
-        let partitions = positions.into_iter().map(|position| Partition {
-            committed: position,
-            next: position,
+        let partitions = partitions.into_iter().map(|start| Partition {
+            committed: start.position,
+            next: start.next,
+            settled: None,
+            taken: start.taken,
         });
         Self {
             partitions: partitions.collect(),
-            taken,
+            log,
             boundaries,
             measures: SinkMeasures::new(&context.name, Store::Offline),
             stop,
@@ -80,108 +104,208 @@ impl OfflineSink {
             held: Vec::new(),
             held_bytes: 0,
             held_since: None,
+            rejected: Vec::new(),
             flushed_at: None,
+            settling: None,
             settles_to: None,
+            measured_at: None,
             context,
         }
     }
 
-    /// Runs until it is told to stop and has committed what the log holds then, its group is gone, or another sink has moved the table.
+    /// Runs until it is told to stop and has committed what the log held then, its group is gone, its table belongs to another process, or another sink has moved
+    /// the table.
     pub(crate) async fn run(mut self) -> End {
         let mut backoff = Backoff::default();
-        loop {
+        let mut fetches = Fetches::new(self.context.state.deps.row_log.clone(), self.partitions.len());
+        while !self.stop.is_cancelled() {
             let Some(group) = self.context.group() else {
                 return End::Stopped;
             };
-            let stopping = self.stop.is_cancelled();
-            let step = match self.fetch(&group, stopping).await {
-                Ok(moved) if self.is_due() || (stopping && !moved) => match self.flush(&group).await {
-                    Ok(()) if stopping && !moved => return End::Stopped,
-                    done => done,
-                },
-                Ok(_) => Ok(()),
-                Err(error) => Err(error.into()),
-            };
-            match step {
+            match self.step(&group, &mut fetches).await {
                 Ok(()) => backoff.reset(),
-                Err(AppendError::Moved { expected, found, .. }) => {
-                    tracing::warn!(group = %group.name, expected, found, "another sink has moved the table; this one begins again");
-                    return End::Overtaken;
-                }
                 Err(error) => {
-                    self.measures.failed();
-                    tracing::warn!(group = %group.name, %error, "rows cannot be brought offline; it is tried again");
-                    if stopping {
-                        return End::Stopped;
+                    fetches.clear();
+                    if let Some(end) = self.after(&group, error).await {
+                        return end;
                     }
                     backoff.wait(&self.stop).await;
                 }
             }
         }
+        if !self.context.lost.is_cancelled()
+            && let Some(group) = self.context.group()
+            && let Err(error) = self.drain(&group, &mut fetches).await
+        {
+            return self.after(&group, error).await.unwrap_or(End::Stopped);
+        }
+        End::Stopped
     }
 
-    /// Takes rows from the log as long as there is room; tells whether there were any.
-    async fn fetch(&mut self, group: &Arc<Group>, stopping: bool) -> Result<bool> {
-        let state = self.context.state.clone();
-        let deps = &state.deps;
-        let topic = Topic::of(&group.schema);
-        let settling = state.in_flight.settle(topic);
-        let bounds = deps.row_log.bounds(&group.schema).await?;
-        let mut wait = if stopping { Duration::ZERO } else { self.patience() };
-        let mut moved = false;
-        for index in 0..self.partitions.len() {
-            let partition = u32::try_from(index).unwrap_or(u32::MAX);
-            let from = self.partitions[index]
-                .next
-                .max(bounds.get(index).map_or(0, |bounds| bounds.0));
-            let fetching = deps
-                .row_log
-                .fetch(&group.schema, partition, from, deps.sinks.fetch_bytes, wait);
-            let fetched = tokio::select! {
-                fetched = fetching => fetched?,
-                () = self.flush_wanted.notified() => {
-                    self.wanted = true;
-                    wait = Duration::ZERO;
-                    deps.row_log.fetch(&group.schema, partition, from, deps.sinks.fetch_bytes, wait).await?
-                }
-            };
-            moved |= fetched.next > self.partitions[index].next;
-            self.hold(group, partition, fetched.rows)?;
-            self.partitions[index].next = fetched.next.max(from);
-        }
-        let at_the_end = self
-            .partitions
-            .iter()
-            .zip(&bounds)
-            .all(|(partition, (_, end))| partition.next >= *end);
-        if at_the_end {
-            self.settles_to = Some(settling);
-            if self.is_committed() {
-                self.wanted = false;
-                state.settled.publish(topic, settling);
+    /// What an error means; `None`: it is tried again.
+    async fn after(&self, group: &Group, error: AppendError) -> Option<End> {
+        match error {
+            AppendError::Moved { expected, found, .. } => {
+                tracing::warn!(group = %group.name, expected, found, "another sink has moved the table; this one begins again");
+                Some(End::Overtaken)
+            }
+            AppendError::Storage(error @ StorageError::Gone { .. }) => {
+                tracing::warn!(group = %group.name, %error, "the log has lost what the sink needs; it begins again");
+                Some(End::Overtaken)
+            }
+            AppendError::Storage(error) if learn(&self.context, &error).await => None,
+            error => {
+                self.measures.failed();
+                tracing::warn!(group = %group.name, %error, "rows cannot be brought offline; it is tried again");
+                None
             }
         }
+    }
+
+    /// Takes what comes next, and commits when it is time.
+    async fn step(&mut self, group: &Arc<Group>, fetches: &mut Fetches) -> Result<(), AppendError> {
+        self.settle(group).await?;
+        if !self.is_due() {
+            self.fetch_all(group, fetches, WAIT);
+            let due = self.due_in().unwrap_or(WAIT).min(WAIT);
+            tokio::select! {
+                (partition, fetched) = fetches.next() => self.hold(group, partition, fetched?)?,
+                () = self.flush_wanted.notified() => self.wanted = true,
+                () = tokio::time::sleep(due) => {}
+                () = self.stop.cancelled() => return Ok(()),
+            }
+        }
+        self.measure(group).await?;
+        self.settle(group).await?;
+        if self.is_due() {
+            self.flush(group).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings in what the log holds now, and commits it.
+    async fn drain(&mut self, group: &Arc<Group>, fetches: &mut Fetches) -> Result<(), AppendError> {
+        let begun = Instant::now();
+        fetches.clear();
+        let bounds = self.context.state.deps.row_log.bounds(&group.schema).await?;
+        self.settling = None;
+        self.settle(group).await?;
+        while begun.elapsed() < DRAIN && !self.context.lost.is_cancelled() {
+            let missing: Vec<usize> = (0..self.partitions.len())
+                .filter(|index| self.partitions[*index].next < bounds.get(*index).map_or(0, |bounds| bounds.1))
+                .collect();
+            if missing.is_empty() {
+                break;
+            }
+            let mut moved = false;
+            for index in missing {
+                let before = self.partitions[index].next;
+                fetches.begin(&group.schema, index, before, self.fetch_bytes(), Duration::ZERO);
+                let (index, fetched) = fetches.next().await;
+                self.hold(group, index, fetched?)?;
+                moved |= self.partitions[index].next > before;
+                if self.held_bytes >= self.context.state.deps.sinks.flush_bytes {
+                    self.flush(group).await?;
+                }
+            }
+            if !moved {
+                break;
+            }
+        }
+        self.settle(group).await?;
+        self.flush(group).await
+    }
+
+    /// What one fetch brings at most: all partitions are fetched from at once.
+    fn fetch_bytes(&self) -> usize {
+        let bytes = self.context.state.deps.sinks.fetch_bytes;
+        (bytes / self.partitions.len().max(1)).max(FETCH_BYTES.min(bytes))
+    }
+
+    fn fetch_all(&self, group: &Arc<Group>, fetches: &mut Fetches, wait: Duration) {
+        let fetch_bytes = self.fetch_bytes();
+        for (index, partition) in self.partitions.iter().enumerate() {
+            fetches.begin(&group.schema, index, partition.next, fetch_bytes, wait);
+        }
+    }
+
+    /// Holds rows until they are committed: all of them, or none when one cannot be read.
+    fn hold(&mut self, group: &Group, index: usize, fetched: Fetched) -> Result<()> {
+        let state = &self.context.state;
+        let partition = u32::try_from(index).unwrap_or(u32::MAX);
+        let of = &mut self.partitions[index];
+        let (next, settled) = (fetched.next, fetched.settled);
+        let tolerance = state.deps.intake.tolerance();
+        let now = state.deps.clock.now();
+        let arrivals = sort_out(group, partition, fetched, tolerance, &mut of.taken, now)?;
+        of.taken.expire();
+        if next > of.next {
+            self.held_since.get_or_insert_with(Instant::now);
+        }
+        of.next = next.max(of.next);
+        of.settled = settled.or(of.settled);
+        if let Some(newest) = arrivals.newest {
+            self.measures.saw(newest);
+        }
+        self.held_bytes += arrivals.bytes;
+        self.rejected.extend(arrivals.rejected);
+        self.held.extend(arrivals.rows.into_iter().map(|row| (partition, row)));
+        Ok(())
+    }
+
+    /// Finds out what the topic settles to, and publishes it when all rows at hand are committed.
+    async fn settle(&mut self, group: &Group) -> Result<()> {
+        let told: Option<Vec<Timestamp>> = self.partitions.iter().map(|partition| partition.settled).collect();
+        match told {
+            // The log knows.
+            Some(told) if !told.is_empty() => self.settles_to = self.settles_to.max(told.into_iter().min()),
+            _ => self.settle_by_intake(group).await?,
+        }
+        if self.is_committed()
+            && let Some(settled) = self.settles_to.take()
+        {
+            self.wanted = false;
+            self.context.state.settled.publish(self.context.topic, settled);
+        }
+        Ok(())
+    }
+
+    /// For a log whose every writer is this process: what is not in flight is in the log.
+    async fn settle_by_intake(&mut self, group: &Group) -> Result<()> {
+        let state = &self.context.state;
+        if self.log.is_some() {
+            // Others write to it, too: the log itself will tell.
+            return Ok(());
+        }
+        if self.settling.is_none() {
+            let time = state.in_flight.settle(self.context.topic);
+            let bounds = state.deps.row_log.bounds(&group.schema).await?;
+            let ends = bounds.into_iter().map(|(_, end)| end).collect();
+            self.settling = Some(Settling { time, ends });
+        }
+        let reached = self.settling.as_ref().is_some_and(|settling| {
+            let mut ends = self.partitions.iter().zip(&settling.ends);
+            ends.all(|(partition, end)| partition.next >= *end)
+        });
+        if reached && let Some(settling) = self.settling.take() {
+            self.settles_to = self.settles_to.max(Some(settling.time));
+        }
+        Ok(())
+    }
+
+    async fn measure(&mut self, group: &Group) -> Result<()> {
+        let deps = &self.context.state.deps;
+        self.measures.fresh(deps.clock.now());
+        if self.measured_at.is_some_and(|at| at.elapsed() < MEASURE) {
+            return Ok(());
+        }
+        self.measured_at = Some(Instant::now());
+        let bounds = deps.row_log.bounds(&group.schema).await?;
         let ends = self.partitions.iter().zip(&bounds);
         let lag = ends
             .map(|(partition, (_, end))| end.saturating_sub(partition.committed))
             .sum();
         self.measures.lags(lag);
-        self.taken.expire(deps.clock.now());
-        self.measures.fresh(deps.clock.now());
-        Ok(moved)
-    }
-
-    /// Holds rows until they are committed: all of them, or none when one cannot be read.
-    fn hold(&mut self, group: &Group, partition: u32, rows: Vec<LoggedRow>) -> Result<()> {
-        let heads = heads(group, &rows)?;
-        for (row, head) in rows.into_iter().zip(heads) {
-            if self.taken.take(partition, &row, head.ingest_time) {
-                self.measures.saw(head.event_time);
-                self.held_bytes += row.key.len() + row.row.len();
-                self.held.push((partition, row));
-            }
-            self.held_since.get_or_insert_with(Instant::now);
-        }
         Ok(())
     }
 
@@ -215,34 +339,40 @@ impl OfflineSink {
         self.due_in() == Some(Duration::ZERO)
     }
 
-    /// How long to wait for more rows.
-    fn patience(&self) -> Duration {
-        let several = u32::try_from(self.partitions.len()).unwrap_or(1).max(1);
-        self.due_in().unwrap_or(WAIT).min(WAIT) / several
-    }
-
     /// Commits the rows at hand.
     async fn flush(&mut self, group: &Arc<Group>) -> Result<(), AppendError> {
         if self.is_committed() {
             return Ok(());
         }
-        let state = self.context.state.clone();
-        let _turn = self.context.flush_turn().await;
+        let _turn = tokio::select! {
+            turn = self.context.flush_turn() => turn,
+            () = self.context.lost.cancelled() => None,
+        };
         let mut backoff = Backoff::default();
         let mut attempts = 0;
         let mut group = group.clone();
         loop {
-            let failure = match self.commit(&group).await {
+            if self.context.lost.is_cancelled() {
+                // What is at hand is fetched again by whoever has the table now.
+                return Ok(());
+            }
+            let failure = match self.set_aside_and_commit(&group).await {
                 Ok(()) => break,
                 Err(failure @ AppendError::Moved { .. }) => return Err(failure),
                 Err(failure) => failure,
             };
-            self.measures.failed();
             attempts += 1;
             if self.stop.is_cancelled() && attempts >= LAST_ATTEMPTS {
                 return Err(failure);
             }
-            tracing::warn!(group = %group.name, error = %failure, "rows cannot be committed; it is tried again");
+            let newer = match &failure {
+                AppendError::Storage(error) => learn(&self.context, error).await,
+                _ => false,
+            };
+            if !newer {
+                self.measures.failed();
+                tracing::warn!(group = %group.name, error = %failure, "rows cannot be committed; it is tried again");
+            }
             backoff.wait(&self.stop).await;
             // The schema may have been too old for the rows.
             if let Some(newer) = self.context.group() {
@@ -250,6 +380,7 @@ impl OfflineSink {
             }
         }
         // The commit stands: from here on nothing may fail before the rows at hand are forgotten.
+        let state = self.context.state.clone();
         let topic = Topic::of(&group.schema);
         let count = self.held.len();
         for (partition, state_of) in (0..).zip(&mut self.partitions) {
@@ -287,6 +418,16 @@ impl OfflineSink {
         }
     }
 
+    async fn set_aside_and_commit(&mut self, group: &Arc<Group>) -> Result<(), AppendError> {
+        let deps = &self.context.state.deps;
+        if !self.rejected.is_empty() {
+            deps.rejected.append(self.rejected.clone()).await?;
+            self.measures.set_aside(self.rejected.len());
+            self.rejected.clear();
+        }
+        self.commit(group).await
+    }
+
     async fn commit(&self, group: &Arc<Group>) -> Result<(), AppendError> {
         let rows: Vec<LoggedRow> = self.held.iter().map(|(_, row)| row.clone()).collect();
         let schema = group.schema.clone();
@@ -298,18 +439,18 @@ impl OfflineSink {
             from: state.committed,
             to: state.next,
         });
-        let note = taken::note(
+        let batches_held = taken::note(
             self.held
                 .iter()
-                .map(|(partition, row)| (*partition, row.batch, row.index)),
+                .map(|(partition, row)| (*partition, row.batch, row.ordinal)),
         );
+        let mut notes: BTreeMap<String, Json> = BTreeMap::new();
+        notes.extend(batches_held.map(|note| (taken::NOTE.to_owned(), note)));
+        notes.extend(self.log.map(|log| (LOG_NOTE.to_owned(), json!(log))));
         let append = Append {
             identity: CommitIdentity::Positions(moves.collect()),
             rows: stream::iter(batches.into_iter().map(Ok::<_, RowsError>)).boxed(),
-            notes: note
-                .map(|note| (taken::NOTE.to_owned(), note))
-                .into_iter()
-                .collect::<BTreeMap<_, _>>(),
+            notes,
         };
         let committed = self.context.state.deps.offline.append(&group.schema, append).await?;
         tracing::debug!(group = %group.name, version = committed.version, rows = committed.rows, "rows committed");

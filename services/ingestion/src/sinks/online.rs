@@ -1,208 +1,150 @@
-//! The online sink: rows of the log to the online store, as fast as they come.
+//! The online sink: rows of the log to the online store, as fast as they come, each partition for itself.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use forebay_catalog::Group;
 use forebay_model::GroupSchema;
-use forebay_storage::{OnlineRow, Progress, Result, Topic};
+use forebay_storage::{Result, Topic};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    batches::heads,
     boundaries::Boundaries,
+    online_partition::OnlinePartition,
     rows::End,
-    start::{ONLINE, online_consumer},
-    taken::Taken,
+    start::{ONLINE, PartitionStart, online_consumer},
 };
-use crate::{
-    Store,
-    background::{Backoff, Context},
-    measures::SinkMeasures,
-};
+use crate::{Store, measures::SinkMeasures, tables::Context};
 
-/// How long a fetch waits for the first row.
-const WAIT: Duration = Duration::from_millis(500);
-
-/// How often the log is told what it may drop.
+/// How often it is looked whether what was acknowledged before the start is online.
+const CATCH_UP: Duration = Duration::from_millis(20);
+/// How often the log is told what it may drop, and the lag measured.
 const LET_GO: Duration = Duration::from_secs(1);
 
 pub(crate) struct OnlineSink {
     context: Context,
-    positions: Vec<u64>,
-    taken: Taken,
+    /// By partition.
+    positions: Vec<Arc<AtomicU64>>,
+    /// Where the log ended when the sink began.
+    ends: Vec<u64>,
     boundaries: Arc<Boundaries>,
     /// Whether the group is kept offline too.
     offline: bool,
-    measures: SinkMeasures,
+    /// Whether the log drops nothing that it was not told to.
+    log_waits: bool,
+    measures: Arc<SinkMeasures>,
     stop: CancellationToken,
-    let_go_at: Instant,
 }
 
 impl OnlineSink {
     pub(crate) fn new(
         context: Context,
-        positions: Vec<u64>,
-        taken: Taken,
+        ends: Vec<u64>,
         boundaries: Arc<Boundaries>,
         offline: bool,
+        log_waits: bool,
         stop: CancellationToken,
     ) -> Self {
-        let measures = SinkMeasures::new(&context.name, Store::Online);
         Self {
+            measures: Arc::new(SinkMeasures::new(&context.name, Store::Online)),
+            positions: ends.iter().map(|_| Arc::default()).collect(),
             context,
-            positions,
-            taken,
+            ends,
             boundaries,
             offline,
-            measures,
+            log_waits,
             stop,
-            let_go_at: Instant::now(),
         }
     }
 
-    /// Runs until it is told to stop and has brought in what the log holds then, or its group is gone.
-    pub(crate) async fn run(mut self) -> End {
-        let mut backoff = Backoff::default();
-        let mut replayed = match self.context.group() {
-            Some(group) => self.replayed(&group).await,
-            None => false,
-        };
+    /// Runs until all partitions have come to their end.
+    pub(crate) async fn run(self, partitions: Vec<PartitionStart>) -> End {
+        let mut sinks = JoinSet::new();
+        for (partition, start) in (0..).zip(partitions) {
+            let sink = OnlinePartition::new(
+                self.context.clone(),
+                partition,
+                start,
+                !self.offline,
+                self.measures.clone(),
+                self.positions[partition as usize].clone(),
+                self.stop.clone(),
+            );
+            sinks.spawn(sink.run());
+        }
+        let mut end = End::Stopped;
+        let mut replayed = self.replayed();
+        let mut let_go_at = Instant::now();
         loop {
-            let Some(group) = self.context.group() else {
-                return End::Stopped;
-            };
-            let stopping = self.stop.is_cancelled();
-            match self.step(&group, stopping).await {
-                Ok(moved) => {
-                    backoff.reset();
-                    if !replayed {
-                        replayed = self.replayed(&group).await;
+            let pause = if replayed { LET_GO } else { CATCH_UP };
+            tokio::select! {
+                ended = sinks.join_next() => match ended {
+                    None => break,
+                    Some(Ok(End::Stopped)) => {}
+                    Some(Ok(End::Overtaken)) => {
+                        end = End::Overtaken;
+                        self.stop.cancel();
                     }
-                    if stopping && !moved {
-                        break;
+                    Some(Err(panic)) => {
+                        tracing::error!(group = %self.context.name, %panic, "a sink broke down and is started again");
+                        end = End::Overtaken;
+                        self.stop.cancel();
                     }
-                }
-                Err(error) => {
-                    self.measures.failed();
-                    tracing::warn!(group = %group.name, %error, "rows cannot be brought online; it is tried again");
-                    if stopping {
-                        break;
+                },
+                () = tokio::time::sleep(pause) => {
+                    replayed = replayed || self.replayed();
+                    if let_go_at.elapsed() >= LET_GO {
+                        let_go_at = Instant::now();
+                        self.let_go().await;
                     }
-                    backoff.wait(&self.stop).await;
                 }
             }
+        }
+        if self.context.lost.is_cancelled() {
+            return end;
         }
         if let Err(error) = self.context.state.deps.online.flush().await {
             tracing::warn!(group = %self.context.name, %error, "the online store could not be flushed; the log is replayed at the next start");
         }
-        End::Stopped
+        self.let_go().await;
+        end
     }
 
-    /// Whether the log holds nothing that is not online; said at once, so that a start need not wait for a fetch.
-    async fn replayed(&self, group: &Group) -> bool {
-        let Ok(bounds) = self.context.state.deps.row_log.bounds(&group.schema).await else {
-            return false;
-        };
-        let caught_up = self
-            .positions
-            .iter()
-            .zip(&bounds)
-            .all(|(position, (_, end))| position >= end);
+    /// Whether all that the log held at the start is online.
+    fn replayed(&self) -> bool {
+        let mut ends = self.positions.iter().zip(&self.ends);
+        let caught_up = ends.all(|(position, end)| position.load(Ordering::Acquire) >= *end);
         if caught_up {
             self.context.state.replay.done(self.context.topic);
         }
         caught_up
     }
 
-    /// Brings in what the log holds of each partition, once; tells whether there was anything.
-    async fn step(&mut self, group: &Arc<Group>, stopping: bool) -> Result<bool> {
-        let deps = self.context.state.deps.clone();
-        let wait = match (stopping, self.positions.len()) {
-            (true, _) => Duration::ZERO,
-            (false, 0 | 1) => WAIT,
-            (false, several) => WAIT / u32::try_from(several).unwrap_or(u32::MAX),
-        };
-        let mut moved = false;
-        for (partition, index) in (0..).zip(0..self.positions.len()) {
-            let from = self.positions[index];
-            let fetch_bytes = deps.sinks.fetch_bytes;
-            let fetched = deps
-                .row_log
-                .fetch(&group.schema, partition, from, fetch_bytes, wait)
-                .await?;
-            if fetched.next > from {
-                let mut rows = Vec::with_capacity(fetched.rows.len());
-                let heads = heads(group, &fetched.rows)?;
-                for (row, head) in fetched.rows.into_iter().zip(heads) {
-                    if self.taken.take(partition, &row, head.ingest_time) {
-                        self.measures.saw(head.event_time);
-                        rows.push(OnlineRow {
-                            key: row.key,
-                            row: row.row,
-                        });
-                    }
-                }
-                self.upsert(group, partition, rows, fetched.next).await?;
-                moved = true;
-            }
+    /// Lets the log drop what the store holds durably. Should that fail, the next time lets more of it go.
+    async fn let_go(&self) {
+        let Some(group) = self.context.group() else { return };
+        if let Err(error) = self.try_let_go(&group.schema).await {
+            tracing::debug!(group = %self.context.name, %error, "the row log keeps what is online for now");
         }
-        if stopping || self.let_go_at.elapsed() > LET_GO {
-            self.let_go_at = Instant::now();
-            self.let_go(&group.schema).await?;
-        }
-        self.taken.expire(deps.clock.now());
-        self.measures.fresh(deps.clock.now());
-        Ok(moved)
     }
 
-    /// Upserts until it succeeds: what was taken must not be looked at twice.
-    async fn upsert(&mut self, group: &Arc<Group>, partition: u32, rows: Vec<OnlineRow>, next: u64) -> Result<()> {
-        let deps = &self.context.state.deps;
-        let topic = Topic::of(&group.schema);
-        let count = rows.len();
-        let mut backoff = Backoff::default();
-        let mut schema = group.schema.clone();
-        loop {
-            let progress = Progress {
-                consumer: online_consumer(topic, partition),
-                position: i64::try_from(next).unwrap_or(i64::MAX),
-            };
-            match deps.online.upsert(&schema, rows.clone(), Some(progress)).await {
-                Ok(()) => break,
-                Err(error) => {
-                    self.measures.failed();
-                    tracing::warn!(group = %group.name, %error, "rows cannot be brought online; it is tried again");
-                    if self.stop.is_cancelled() {
-                        return Err(error);
-                    }
-                    backoff.wait(&self.stop).await;
-                    if let Some(group) = self.context.group() {
-                        schema = group.schema.clone();
-                    }
-                }
-            }
-        }
-        self.positions[partition as usize] = next;
-        self.context
-            .state
-            .positions
-            .advance(Store::Online, topic, partition, next);
-        self.measures.took(count);
-        Ok(())
-    }
-
-    /// Lets the log drop what the store holds durably.
-    async fn let_go(&mut self, schema: &Arc<GroupSchema>) -> Result<()> {
+    async fn try_let_go(&self, schema: &Arc<GroupSchema>) -> Result<()> {
         let deps = &self.context.state.deps;
         let topic = Topic::of(schema);
         let bounds = deps.row_log.bounds(schema).await?;
         let ends = self.positions.iter().zip(&bounds);
-        self.measures
-            .lags(ends.map(|(position, (_, end))| end.saturating_sub(*position)).sum());
-        for partition in 0..u32::try_from(self.positions.len()).unwrap_or_default() {
+        let lag = ends.map(|(position, (_, end))| end.saturating_sub(position.load(Ordering::Acquire)));
+        self.measures.lags(lag.sum());
+        self.measures.fresh(deps.clock.now());
+        if !self.log_waits {
+            return Ok(());
+        }
+        for partition in (0..).zip(&self.positions).map(|(partition, _)| partition) {
             let Some(durable) = deps.online.progress(&online_consumer(topic, partition)).await? else {
                 continue;
             };

@@ -1,21 +1,37 @@
 //! The sinks of one topic, from their start to their end.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
-use super::{offline::OfflineSink, online::OnlineSink, start::start};
-use crate::background::{Backoff, Context};
+use super::{
+    newer::learn,
+    offline::OfflineSink,
+    online::OnlineSink,
+    start::{StartError, start},
+};
+use crate::{Store, background::Backoff, measures::SinkMeasures, tables::Context};
+
+/// How often it is looked whether somebody has mended what stopped the sinks.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// Why a sink came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// It was told to stop, or its group is gone.
     Stopped,
-    /// Somebody else works on the same table: begin again from the table's positions.
+    /// Somebody else works on the same table, or the log is another: begin again from the positions of the stores.
     Overtaken,
 }
 
 /// Runs the sinks until they are told to stop or the group is gone. Whatever fails is tried again.
 pub(crate) async fn run(context: Context, stop: CancellationToken) {
+    context.state.positions.hold(context.topic, true);
+    sinks(&context, &stop).await;
+    context.state.positions.hold(context.topic, false);
+}
+
+async fn sinks(context: &Context, stop: &CancellationToken) {
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
         let Some(group) = context.group() else {
@@ -24,29 +40,50 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
         let (online, offline) = (group.is_online(), group.has_history());
         let start = match start(&context.state, &group.schema, online, offline).await {
             Ok(start) => start,
+            Err(StartError::Storage(error)) => {
+                if !learn(context, &error).await {
+                    tracing::warn!(group = %group.name, %error, "the sinks cannot start yet");
+                    backoff.wait(stop).await;
+                }
+                continue;
+            }
             Err(error) => {
-                tracing::warn!(group = %group.name, %error, "the sinks cannot start yet");
-                backoff.wait(&stop).await;
+                tracing::error!(group = %group.name, %error, "nothing more is brought in for this group until somebody acts");
+                let kept = [(online, Store::Online), (offline, Store::Offline)];
+                for (_, store) in kept.into_iter().filter(|(kept, _)| *kept) {
+                    SinkMeasures::new(&group.name, store).stopped();
+                }
+                // What is online stays as it is; the process is as ready as it can be.
+                context.state.replay.done(context.topic);
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(LOOK_AGAIN) => {}
+                }
                 continue;
             }
         };
         let both = stop.child_token();
-        let online_sink = start.online.map(|(positions, taken)| {
+        let online_sink = start.online.map(|partitions| {
             let sink = OnlineSink::new(
                 context.clone(),
-                positions,
-                taken,
+                start.ends.clone(),
                 start.boundaries.clone(),
                 offline,
+                start.log.is_none(),
                 both.clone(),
             );
-            tokio::spawn(sink.run())
+            let both = both.clone();
+            tokio::spawn(async move {
+                let end = sink.run(partitions).await;
+                both.cancel();
+                end
+            })
         });
-        let offline_sink = start.offline.map(|(positions, taken)| {
+        let offline_sink = start.offline.map(|partitions| {
             let sink = OfflineSink::new(
                 context.clone(),
-                positions,
-                taken,
+                partitions,
+                start.log,
                 start.boundaries.clone(),
                 both.clone(),
             );
@@ -73,6 +110,6 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
         if end == End::Stopped {
             return;
         }
-        backoff.wait(&stop).await;
+        backoff.wait(stop).await;
     }
 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use forebay_model::GroupSchema;
+use forebay_model::{GroupSchema, Timestamp};
 use forebay_rows::RowHead;
-use forebay_storage::{CommitNotes, LoggedRow, Result, StorageError, Topic};
+use forebay_storage::{CommitNotes, LoggedRow, OnlineStore, Progress, Result, StorageError, Topic};
+use uuid::Uuid;
 
 use super::{
     batches::of_packed,
@@ -16,89 +17,229 @@ use crate::{Deps, State, Store};
 /// Names of the consumers of a topic.
 pub(crate) const ONLINE: &str = "online";
 pub(crate) const OFFLINE: &str = "offline";
+/// The note of a commit that tells which topic its positions are of.
+pub(crate) const LOG_NOTE: &str = "log";
 
 /// The input of the online sink, as the online store remembers it.
 pub(crate) fn online_consumer(topic: Topic, partition: u32) -> String {
     format!("rows/{}.{}/{partition}", topic.group.0, topic.generation.0)
 }
 
+/// Under this name the online store remembers which topic the online sink's positions are of.
+fn log_consumer(topic: Topic) -> String {
+    format!("log/{}.{}", topic.group.0, topic.generation.0)
+}
+
 /// Where both sinks begin.
 pub(crate) struct Start {
     pub(crate) boundaries: Arc<Boundaries>,
-    /// For each partition, where the sink goes on; `None`: the group is not kept in that store.
-    pub(crate) online: Option<(Vec<u64>, Taken)>,
-    pub(crate) offline: Option<(Vec<u64>, Taken)>,
+    /// Which topic it is, where one may be deleted and made again.
+    pub(crate) log: Option<Uuid>,
+    /// Where the log ends, by partition.
+    pub(crate) ends: Vec<u64>,
+    /// `None`: the group is not kept in that store.
+    pub(crate) online: Option<Vec<PartitionStart>>,
+    pub(crate) offline: Option<Vec<PartitionStart>>,
+}
+
+/// Where a sink begins in one partition.
+pub(crate) struct PartitionStart {
+    /// Where the store stands.
+    pub(crate) position: u64,
+    /// What to fetch next: further on only when rows before that were dropped before the group was kept in this store.
+    pub(crate) next: u64,
+    pub(crate) taken: Taken,
+}
+
+/// Why sinks cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Positions mean nothing there: going on would skip rows or bring in some twice.
+    #[error(
+        "its topic was deleted and made again: {detail}; rows that were not brought in yet are lost. Restore the topic, or remove the group with ?purge=true and register it anew"
+    )]
+    Remade { detail: String },
+    /// Rows were dropped before they were brought in.
+    #[error(
+        "the log begins at offset {begin} of partition {partition}, and the {store} store holds the rows up to {position}: those between were dropped before they were brought in. Restore the topic, or set sinks.skip_lost_rows to go on without them"
+    )]
+    Lost {
+        store: &'static str,
+        partition: u32,
+        position: u64,
+        begin: u64,
+    },
 }
 
 /// Finds the positions of both sinks, lets the log know of them, and learns which batches they have taken.
-pub(crate) async fn start(state: &State, schema: &Arc<GroupSchema>, online: bool, offline: bool) -> Result<Start> {
+pub(crate) async fn start(
+    state: &State,
+    schema: &Arc<GroupSchema>,
+    online: bool,
+    offline: bool,
+) -> Result<Start, StartError> {
     let deps = &state.deps;
     let topic = Topic::of(schema);
     let bounds = deps.row_log.bounds(schema).await?;
     if bounds.is_empty() {
-        return Err(StorageError::NotProvisioned {
+        return Err(StartError::Storage(StorageError::NotProvisioned {
             what: "row log",
             group: schema.name.clone(),
+        }));
+    }
+    let log = deps.row_log.identity(schema).await?;
+    let partitions = u32::try_from(bounds.len()).unwrap_or(u32::MAX);
+    let mut online_positions = None;
+    if online {
+        same_log(&*deps.online, schema, log).await?;
+        let positions = online_positions_of(deps, topic, partitions).await?;
+        online_positions = Some(begin(deps, "online", &positions, &bounds, log)?);
+    }
+    let mut offline_positions = None;
+    if offline {
+        let positions = deps.offline.positions(schema, partitions).await?;
+        offline_positions = Some(begin(deps, "offline", &positions, &bounds, log)?);
+    }
+    let both = online_positions.iter().chain(&offline_positions).flatten();
+    let nexts: Vec<u64> = both.map(|(_, next)| *next).collect();
+    let notes = match offline {
+        // Of the rows that are still to come, none can repeat a batch that is older.
+        true => {
+            let oldest = oldest_to_come(deps, schema, &nexts, &bounds).await?;
+            deps.offline.notes(schema, oldest.saturating_sub(LASTS)).await?
+        }
+        false => Vec::new(),
+    };
+    if let (Some(log), Some(noted)) = (log, noted_log(&notes))
+        && log != noted
+    {
+        return Err(StartError::Remade {
+            detail: format!("the offline positions are of topic {noted}, this is topic {log}"),
         });
     }
-    let partitions = u32::try_from(bounds.len()).unwrap_or(u32::MAX);
-    let online_positions = match online {
-        true => Some(online_positions(deps, topic, partitions).await?),
-        false => None,
-    };
-    let (offline_positions, notes) = if offline {
-        let since = deps.clock.now().saturating_sub(LASTS);
-        let notes = deps.offline.notes(schema, since).await?;
-        (Some(deps.offline.positions(schema, partitions).await?), notes)
-    } else {
-        (None, Vec::new())
-    };
 
     let boundaries = Arc::new(Boundaries::default());
     for (partition, position) in notes.iter().flat_map(|commit| &commit.positions) {
         boundaries.add(*partition, *position);
     }
-    for (partition, position) in (0..).zip(offline_positions.iter().flatten()) {
+    for (partition, (position, _)) in (0..).zip(offline_positions.iter().flatten()) {
         boundaries.add(partition, *position);
     }
 
     let mut online_start = None;
     if let Some(positions) = online_positions {
-        let mut taken = Taken::default();
-        for (partition, position) in (0..).zip(&positions) {
+        let mut starts = Vec::new();
+        for (partition, (position, next)) in (0..).zip(positions) {
             let boundary = if offline {
-                boundaries.floor(partition, *position)
+                boundaries.floor(partition, position)
             } else {
                 0
             };
             deps.row_log
-                .release(topic, partition, ONLINE, if offline { boundary } else { *position })
+                .release(topic, partition, ONLINE, if offline { boundary } else { position })
                 .await?;
-            learn_notes(&mut taken, &notes, partition, *position);
+            let mut taken = Taken::default();
+            learn_notes(&mut taken, &notes, partition, position);
             let from = boundary.max(bounds[partition as usize].0);
-            learn_rows(deps, schema, partition, from, *position, &mut taken).await?;
-            state.positions.advance(Store::Online, topic, partition, *position);
+            learn_rows(deps, schema, partition, from, position, &mut taken).await?;
+            state.positions.advance(Store::Online, topic, partition, position);
+            starts.push(PartitionStart { position, next, taken });
         }
-        online_start = Some((positions, taken));
+        online_start = Some(starts);
     }
     let mut offline_start = None;
     if let Some(positions) = offline_positions {
-        let mut taken = Taken::default();
-        for (partition, position) in (0..).zip(&positions) {
-            deps.row_log.release(topic, partition, OFFLINE, *position).await?;
-            learn_notes(&mut taken, &notes, partition, *position);
-            state.positions.advance(Store::Offline, topic, partition, *position);
+        let mut starts = Vec::new();
+        for (partition, (position, next)) in (0..).zip(positions) {
+            deps.row_log.release(topic, partition, OFFLINE, position).await?;
+            let mut taken = Taken::default();
+            learn_notes(&mut taken, &notes, partition, position);
+            state.positions.advance(Store::Offline, topic, partition, position);
+            starts.push(PartitionStart { position, next, taken });
         }
-        offline_start = Some((positions, taken));
+        offline_start = Some(starts);
     }
     Ok(Start {
         boundaries,
+        log,
+        ends: bounds.iter().map(|(_, end)| *end).collect(),
         online: online_start,
         offline: offline_start,
     })
 }
 
-async fn online_positions(deps: &Deps, topic: Topic, partitions: u32) -> Result<Vec<u64>> {
+/// Of each position, where to go on in the log.
+fn begin(
+    deps: &Deps,
+    store: &'static str,
+    positions: &[u64],
+    bounds: &[(u64, u64)],
+    log: Option<Uuid>,
+) -> Result<Vec<(u64, u64)>, StartError> {
+    let mut begins = Vec::new();
+    for ((partition, position), (first, end)) in (0..).zip(positions.iter().copied()).zip(bounds.iter().copied()) {
+        if position > end && log.is_some() {
+            return Err(StartError::Remade {
+                detail: format!(
+                    "partition {partition} ends at offset {end}, and the {store} store holds its rows up to {position}"
+                ),
+            });
+        }
+        // A log without retention drops what all of its consumers have released, so that there was nothing for a store that came later.
+        let lost = position > 0 && position < first && log.is_some();
+        if lost && !deps.sinks.skip_lost_rows {
+            return Err(StartError::Lost {
+                store,
+                partition,
+                position,
+                begin: first,
+            });
+        }
+        if lost {
+            tracing::error!(
+                store,
+                partition,
+                position,
+                begin = first,
+                "rows that the log has dropped are skipped, as the settings say"
+            );
+        }
+        begins.push((position, position.max(first)));
+    }
+    Ok(begins)
+}
+
+/// Compares the topic with the one that the online positions are of, and remembers the first one.
+async fn same_log(online: &dyn OnlineStore, schema: &Arc<GroupSchema>, log: Option<Uuid>) -> Result<(), StartError> {
+    let Some(log) = log else {
+        return Ok(());
+    };
+    let topic = Topic::of(schema);
+    let number = i64::try_from(log.as_u128() & u128::from(i64::MAX.cast_unsigned())).unwrap_or_default();
+    match online.progress(&log_consumer(topic)).await? {
+        Some(known) if known == number => Ok(()),
+        Some(_) => Err(StartError::Remade {
+            detail: format!("this is topic {log}, and the online positions are of another one"),
+        }),
+        None => {
+            let progress = Progress {
+                consumer: log_consumer(topic),
+                position: number,
+            };
+            Ok(online.upsert(schema, Vec::new(), Some(progress)).await?)
+        }
+    }
+}
+
+/// The topic that the newest commit with positions tells of.
+fn noted_log(notes: &[CommitNotes]) -> Option<Uuid> {
+    let newest = notes.iter().rev().find(|commit| !commit.positions.is_empty())?;
+    newest.notes.get(LOG_NOTE)?.as_str()?.parse().ok()
+}
+
+async fn online_positions_of(deps: &Deps, topic: Topic, partitions: u32) -> Result<Vec<u64>> {
     let mut positions = Vec::new();
     for partition in 0..partitions {
         let position = deps.online.progress(&online_consumer(topic, partition)).await?;
@@ -107,12 +248,44 @@ async fn online_positions(deps: &Deps, topic: Topic, partitions: u32) -> Result<
     Ok(positions)
 }
 
+/// About the least ingest time of the rows that are still to be brought in: the present, or long ago after a long outage.
+async fn oldest_to_come(
+    deps: &Deps,
+    schema: &Arc<GroupSchema>,
+    nexts: &[u64],
+    bounds: &[(u64, u64)],
+) -> Result<Timestamp> {
+    let mut oldest = deps.clock.now();
+    // The positions of one store after those of the other.
+    for (index, next) in nexts.iter().copied().enumerate() {
+        let index = index % bounds.len();
+        if next >= bounds[index].1 {
+            continue;
+        }
+        let partition = u32::try_from(index).unwrap_or(u32::MAX);
+        let fetched = deps
+            .row_log
+            .fetch(schema, partition, next, 1, std::time::Duration::ZERO)
+            .await;
+        let first = match &fetched {
+            Ok(fetched) => fetched.rows.first(),
+            // It is met again, and dealt with, by the sink itself.
+            Err(StorageError::NewerLayout { .. }) => None,
+            Err(error) => return Err(error.clone()),
+        };
+        if let Some(row) = first {
+            oldest = oldest.min(ingest_time(schema, row)?);
+        }
+    }
+    Ok(oldest)
+}
+
 /// Learns from the commits whose rows of the partition stand below `position`.
 fn learn_notes(taken: &mut Taken, notes: &[CommitNotes], partition: u32, position: u64) {
     let below = notes
         .iter()
         .filter(|commit| commit.positions.get(&partition).is_some_and(|to| *to <= position));
-    below.for_each(|commit| taken.learn(commit));
+    below.for_each(|commit| taken.learn(commit, partition));
 }
 
 /// Learns from the rows from `from` up to `to`.
@@ -134,14 +307,14 @@ async fn learn_rows(
             break;
         }
         for row in fetched.rows.iter().filter(|row| row.offset < to) {
-            taken.take(partition, row, ingest_time(schema, row)?);
+            taken.take(row, ingest_time(schema, row)?);
         }
         next = fetched.next;
     }
     Ok(())
 }
 
-pub(crate) fn ingest_time(schema: &GroupSchema, row: &LoggedRow) -> Result<forebay_model::Timestamp> {
+fn ingest_time(schema: &GroupSchema, row: &LoggedRow) -> Result<Timestamp> {
     let head = RowHead::read(&row.row).map_err(|error| of_packed(schema, &error))?;
     Ok(head.ingest_time)
 }

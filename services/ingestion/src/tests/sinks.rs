@@ -258,12 +258,12 @@ async fn a_log_that_keeps_its_rows_has_nothing_doubled() {
     let life = world.begin().await;
     life.push("shop.pushed", ANONYMOUS, &rows(0, 10)).await;
     reached(&life, "shop.pushed", 10).await;
-    life.log_keeps.store(true, Ordering::SeqCst);
+    life.shared.log.keeps.store(true, Ordering::SeqCst);
     for from in [10, 20, 30] {
         life.push("shop.pushed", ANONYMOUS, &rows(from, 10)).await;
         reached(&life, "shop.pushed", (from + 10) as u64).await;
     }
-    life.log_keeps.store(false, Ordering::SeqCst);
+    life.shared.log.keeps.store(false, Ordering::SeqCst);
     life.push("shop.pushed", ANONYMOUS, &rows(40, 10)).await;
     reached(&life, "shop.pushed", 50).await;
     assert_eq!(life.offline("shop.pushed").await.len(), 50);

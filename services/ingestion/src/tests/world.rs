@@ -1,6 +1,7 @@
 //! An ingestion service over real stores in a folder, which can be ended and begun again.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,25 +14,29 @@ use arrow::{
     datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use forebay_catalog::Catalog;
-use forebay_model::{Clock, GroupSchema, SystemClock, Timestamp};
+use forebay_model::{Clock, GroupName, GroupSchema, SystemClock, Timestamp};
 use forebay_rows::{
     Layouts, RowHead, RowsWriter,
     json::{RowOptions, RowReader, Scanner},
 };
 use forebay_storage::{
-    Append, Appended, BatchId, CommitIdentity, Fetched, LogRow, NothingRejected, OfflineStore, OnlineAnswer,
-    OnlineRead, ProcessAnnouncements, ProcessLeases, Provision, Result, RowLog, StorageError, Topic,
+    Append, Appended, BatchId, CommitIdentity, Fetched, Leases, LogRow, OfflineStore, OnlineAnswer, OnlineRead,
+    ProcessAnnouncements, ProcessLeases, Provision, Rejected, RejectedId, RejectedLog, Result, RowLog, StorageError,
+    Topic, UnreadableRecord,
 };
 use forebay_storage_delta::{DeltaStore, LakeLocations};
 use forebay_storage_embedded::{EmbeddedStores, Options};
 use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::{AppState, Deps, IntakeConfig, SinksConfig, State, background};
+use crate::{AppState, Deps, IntakeConfig, SinksConfig, State, tables};
 
 /// Patience with anything that is to happen.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
@@ -42,21 +47,80 @@ pub(super) struct World {
     definitions: Value,
 }
 
-/// One life of the process.
+/// What processes share.
+pub(super) struct Shared {
+    pub(super) stores: EmbeddedStores,
+    pub(super) delta: DeltaStore,
+    pub(super) log: Arc<StubbornLog>,
+    pub(super) rejected: Arc<SetAside>,
+    pub(super) announcements: Arc<ProcessAnnouncements>,
+    pub(super) leases: Arc<dyn Leases>,
+}
+
+/// One life of a process.
 pub(super) struct Life {
     pub(super) state: AppState,
     pub(super) delta: DeltaStore,
-    /// Makes the row log refuse to let rows go.
-    pub(super) log_keeps: Arc<AtomicBool>,
+    pub(super) shared: Arc<Shared>,
     stop: CancellationToken,
     supervisor: JoinHandle<()>,
-    _stores: EmbeddedStores,
 }
 
-/// A row log that does not always let rows go.
+/// A row log that does as it is told.
 pub(super) struct StubbornLog {
     log: Arc<dyn RowLog>,
-    pub(super) keeps: Arc<AtomicBool>,
+    /// Does not let rows go.
+    pub(super) keeps: AtomicBool,
+    /// Which topic it says it is; then it also tells what has settled, as a log does that many write to.
+    pub(super) identity: Mutex<Option<Uuid>>,
+    /// Offsets whose records it says it cannot read.
+    pub(super) poison: Mutex<BTreeSet<u64>>,
+    /// While it is there, appends wait for a permit of it.
+    pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
+    /// Whether one does.
+    pub(super) waiting: AtomicBool,
+}
+
+/// What sinks have set aside, in memory.
+#[derive(Default)]
+pub(super) struct SetAside(pub(super) Mutex<Vec<Rejected>>);
+
+#[async_trait]
+impl RejectedLog for SetAside {
+    async fn append(&self, rejected: Vec<Rejected>) -> Result<()> {
+        self.0.lock().extend(rejected);
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        group: Option<&GroupName>,
+        after: Option<RejectedId>,
+        limit: usize,
+    ) -> Result<(Vec<(RejectedId, Rejected)>, Option<RejectedId>)> {
+        let all = self.0.lock();
+        let records = all.iter().enumerate().map(|(offset, rejected)| {
+            let id = RejectedId {
+                partition: 0,
+                offset: offset as u64,
+            };
+            (id, rejected.clone())
+        });
+        let mut records: Vec<_> = records
+            .filter(|(id, rejected)| {
+                after.is_none_or(|after| *id > after) && group.is_none_or(|group| *group == rejected.group)
+            })
+            .collect();
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let next = records.last().filter(|_| more).map(|(id, _)| *id);
+        Ok((records, next))
+    }
+
+    async fn get(&self, id: RejectedId) -> Result<Option<Rejected>> {
+        let all = self.0.lock();
+        Ok(all.get(usize::try_from(id.offset).unwrap_or(usize::MAX)).cloned())
+    }
 }
 
 #[async_trait]
@@ -77,6 +141,11 @@ impl Provision for StubbornLog {
 #[async_trait]
 impl RowLog for StubbornLog {
     async fn append(&self, schema: &Arc<GroupSchema>, batch: BatchId, rows: Vec<LogRow>) -> Result<Vec<Appended>> {
+        let gate = self.gate.lock().clone();
+        if let Some(gate) = gate {
+            self.waiting.store(true, Ordering::SeqCst);
+            gate.acquire().await.expect("open").forget();
+        }
         self.log.append(schema, batch, rows).await
     }
 
@@ -88,7 +157,28 @@ impl RowLog for StubbornLog {
         max_bytes: usize,
         wait: Duration,
     ) -> Result<Fetched> {
-        self.log.fetch(schema, partition, from, max_bytes, wait).await
+        let mut fetched = self.log.fetch(schema, partition, from, max_bytes, wait).await?;
+        if self.identity.lock().is_some() {
+            let until = SystemClock
+                .now()
+                .saturating_sub(forebay_model::Duration::from_micros(20_000));
+            fetched.settled = fetched.rows.is_empty().then_some(until);
+        }
+        let poison = self.poison.lock();
+        for row in fetched.rows.extract_if(.., |row| poison.contains(&row.offset)) {
+            fetched.unreadable.push(UnreadableRecord {
+                offset: row.offset,
+                code: "undecodable".to_owned(),
+                detail: "the record ends early".to_owned(),
+                key: Some(row.key),
+                value: Bytes::from_static(b"poison"),
+            });
+        }
+        Ok(fetched)
+    }
+
+    async fn identity(&self, _: &Arc<GroupSchema>) -> Result<Option<Uuid>> {
+        Ok(*self.identity.lock())
     }
 
     async fn bounds(&self, schema: &Arc<GroupSchema>) -> Result<Vec<(u64, u64)>> {
@@ -147,58 +237,92 @@ impl World {
 
     /// A life in which nothing works in the background.
     pub(super) async fn idle(&self) -> Life {
-        self.live(false).await
+        self.shared().await.process(1, self, false)
     }
 
     pub(super) async fn begin(&self) -> Life {
-        self.live(true).await
+        self.shared().await.process(1, self, true)
     }
 
-    async fn live(&self, working: bool) -> Life {
+    /// Opens the stores.
+    pub(super) async fn shared(&self) -> Arc<Shared> {
+        self.shared_with(Arc::new(ProcessLeases::default())).await
+    }
+
+    pub(super) async fn shared_with(&self, leases: Arc<dyn Leases>) -> Arc<Shared> {
         let stores = EmbeddedStores::open(&self.folder.path().join("data"), Options::default()).expect("stores");
         let lake = LakeLocations::new(&self.folder.path().join("lake"), &[]).expect("a lake");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let delta = DeltaStore::new(lake, clock.clone());
-        let catalog = Arc::new(Catalog::new(forebay_testkit::snapshot(&self.definitions)));
-        for group in catalog.current().groups() {
+        let delta = DeltaStore::new(lake, Arc::new(SystemClock));
+        for group in forebay_testkit::snapshot(&self.definitions).groups() {
             stores.row_log.ensure(&group.schema).await.expect("made");
             stores.online.ensure(&group.schema).await.expect("made");
             if group.has_history() {
                 delta.ensure(&group.schema).await.expect("made");
             }
         }
-        let log_keeps = Arc::new(AtomicBool::new(false));
-        let state = Arc::new(State::new(Deps {
-            catalog,
-            row_log: Arc::new(StubbornLog {
+        Arc::new(Shared {
+            log: Arc::new(StubbornLog {
                 log: stores.row_log.clone(),
-                keeps: log_keeps.clone(),
+                keeps: AtomicBool::new(false),
+                identity: Mutex::default(),
+                poison: Mutex::default(),
+                gate: Mutex::default(),
+                waiting: AtomicBool::new(false),
             }),
-            online: stores.online.clone(),
-            offline: Arc::new(delta.clone()),
-            claims: stores.claims.clone(),
-            leases: Arc::new(ProcessLeases::default()),
-            announcements: Arc::new(ProcessAnnouncements::default()),
-            rejected: Arc::new(NothingRejected),
-            process: uuid::Uuid::from_u128(1),
-            clock,
+            rejected: Arc::default(),
+            announcements: Arc::default(),
+            leases,
+            delta,
+            stores,
+        })
+    }
+}
+
+impl Shared {
+    /// Begins a process; one that does not work has its endpoints only.
+    pub(super) fn process(self: &Arc<Self>, id: u128, world: &World, working: bool) -> Life {
+        self.process_with(id, world, working, self.leases.clone())
+    }
+
+    pub(super) fn process_with(
+        self: &Arc<Self>,
+        id: u128,
+        world: &World,
+        working: bool,
+        leases: Arc<dyn Leases>,
+    ) -> Life {
+        let state = Arc::new(State::new(Deps {
+            catalog: Arc::new(Catalog::new(forebay_testkit::snapshot(&world.definitions))),
+            row_log: self.log.clone(),
+            online: self.stores.online.clone(),
+            offline: Arc::new(self.delta.clone()),
+            claims: self.stores.claims.clone(),
+            leases,
+            announcements: self.announcements.clone(),
+            rejected: self.rejected.clone(),
+            process: Uuid::from_u128(id),
+            clock: Arc::new(SystemClock),
             intake: IntakeConfig::default(),
-            sinks: self.sinks.clone(),
+            sinks: world.sinks.clone(),
         }));
         let stop = CancellationToken::new();
-        let work = working.then(|| background::supervise(state.clone(), stop.clone()));
+        let work = working.then(|| tables::supervise(state.clone(), stop.clone()));
+        let (signalling, signals_stop) = (state.clone(), stop.clone());
         let supervisor = tokio::spawn(async move {
-            if let Some(work) = work {
-                work.await;
+            let signals = signalling.signals.run(signals_stop);
+            match work {
+                Some(work) => {
+                    tokio::join!(work, signals);
+                }
+                None => signals.await,
             }
         });
         Life {
             state,
-            delta,
-            log_keeps,
+            delta: self.delta.clone(),
+            shared: self.clone(),
             stop,
             supervisor,
-            _stores: stores,
         }
     }
 }
@@ -227,9 +351,20 @@ impl Life {
 
     /// Appends rows as HTTP does: JSON objects, event times in microseconds.
     pub(super) async fn push(&self, group: &str, batch: BatchId, rows: &[(i64, i64, f64)]) -> Vec<Appended> {
+        let ingest = self.state.in_flight.begin(Topic::of(&self.schema(group)));
+        self.push_at(group, batch, rows, ingest.time()).await
+    }
+
+    /// The same with an ingest time of its own.
+    pub(super) async fn push_at(
+        &self,
+        group: &str,
+        batch: BatchId,
+        rows: &[(i64, i64, f64)],
+        ingest_time: Timestamp,
+    ) -> Vec<Appended> {
         let schema = self.schema(group);
         let layouts = Layouts::new(schema.clone());
-        let ingest = self.state.in_flight.begin(Topic::of(&schema));
         let options = RowOptions {
             missing_as_null: true,
             event_time: None,
@@ -244,7 +379,7 @@ impl Life {
                 .read(&mut Scanner::new(&text), &mut writer)
                 .expect("JSON")
                 .expect("a row");
-            writer.finish(draft.event_time, ingest.time(), false).expect("small");
+            writer.finish(draft.event_time, ingest_time, false).expect("small");
         }
         let rows = writer
             .into_batch()

@@ -1,0 +1,214 @@
+//! The online sink of one partition.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use forebay_catalog::Group;
+use forebay_model::{Clock, Timestamp};
+use forebay_storage::{OnlineRow, Progress, Result, StorageError, Topic};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    arrivals::{Arrivals, sort_out},
+    newer::learn,
+    rows::End,
+    start::{PartitionStart, online_consumer},
+    taken::Taken,
+};
+use crate::{Store, background::Backoff, measures::SinkMeasures, tables::Context};
+
+/// How long a fetch waits for the first row.
+const WAIT: Duration = Duration::from_millis(500);
+/// How long it is tried to bring in what the log held when the sink was told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+pub(crate) struct OnlinePartition {
+    context: Context,
+    partition: u32,
+    next: u64,
+    taken: Taken,
+    /// Whether this sink sets aside what is no row; the offline sink does for groups that it has.
+    sets_aside: bool,
+    measures: Arc<SinkMeasures>,
+    /// Where it stands, for others to see.
+    position: Arc<AtomicU64>,
+    stop: CancellationToken,
+}
+
+impl OnlinePartition {
+    pub(crate) fn new(
+        context: Context,
+        partition: u32,
+        start: PartitionStart,
+        sets_aside: bool,
+        measures: Arc<SinkMeasures>,
+        position: Arc<AtomicU64>,
+        stop: CancellationToken,
+    ) -> Self {
+        position.store(start.position, Ordering::Release);
+        Self {
+            context,
+            partition,
+            next: start.next,
+            taken: start.taken,
+            sets_aside,
+            measures,
+            position,
+            stop,
+        }
+    }
+
+    /// Runs until it is told to stop and has brought in what the log held then, its group is gone, or its table belongs to another process.
+    pub(crate) async fn run(mut self) -> End {
+        let mut backoff = Backoff::default();
+        let mut drain: Option<(Instant, u64)> = None;
+        loop {
+            let Some(group) = self.context.group() else {
+                return End::Stopped;
+            };
+            if self.context.lost.is_cancelled() {
+                return End::Stopped;
+            }
+            if self.stop.is_cancelled() {
+                let (until, end) = match drain {
+                    Some(drain) => drain,
+                    None => match self.end(&group).await {
+                        Ok(end) => *drain.insert((Instant::now() + DRAIN, end)),
+                        Err(_) => return End::Stopped,
+                    },
+                };
+                if self.next >= end || Instant::now() > until {
+                    return End::Stopped;
+                }
+            }
+            match self.step(&group, drain.is_some()).await {
+                Ok(moved) => {
+                    backoff.reset();
+                    if drain.is_some() && !moved {
+                        return End::Stopped;
+                    }
+                }
+                Err(error @ StorageError::Gone { .. }) => {
+                    tracing::warn!(group = %group.name, %error, "the log has lost what the sink needs; it begins again");
+                    return End::Overtaken;
+                }
+                Err(error) if learn(&self.context, &error).await => {}
+                Err(error) => {
+                    self.measures.failed();
+                    tracing::warn!(group = %group.name, %error, "rows cannot be brought online; it is tried again");
+                    if drain.is_some() {
+                        return End::Stopped;
+                    }
+                    backoff.wait(&self.stop).await;
+                }
+            }
+        }
+    }
+
+    /// Where the partition ends.
+    async fn end(&self, group: &Group) -> Result<u64> {
+        let bounds = self.context.state.deps.row_log.bounds(&group.schema).await?;
+        Ok(bounds.get(self.partition as usize).map_or(0, |bounds| bounds.1))
+    }
+
+    /// Brings in what comes next; tells whether there was anything.
+    async fn step(&mut self, group: &Arc<Group>, draining: bool) -> Result<bool> {
+        let deps = &self.context.state.deps;
+        let wait = if draining { Duration::ZERO } else { WAIT };
+        let fetching = deps
+            .row_log
+            .fetch(&group.schema, self.partition, self.next, deps.sinks.fetch_bytes, wait);
+        let fetched = tokio::select! {
+            fetched = fetching => fetched?,
+            () = self.stop.cancelled(), if !draining => return Ok(true),
+            () = self.context.lost.cancelled() => return Ok(true),
+        };
+        let next = fetched.next;
+        self.measures.fresh(deps.clock.now());
+        if next <= self.next {
+            return Ok(false);
+        }
+        let now = deps.clock.now();
+        let tolerance = deps.intake.tolerance();
+        let arrivals = sort_out(group, self.partition, fetched, tolerance, &mut self.taken, now)?;
+        self.taken.expire();
+        self.bring(group, arrivals, next).await?;
+        Ok(true)
+    }
+
+    /// Tries until it succeeds, is told to stop or has lost the table: what was taken must not be looked at twice.
+    async fn bring(&mut self, group: &Arc<Group>, arrivals: Arrivals, next: u64) -> Result<()> {
+        let deps = self.context.state.deps.clone();
+        let topic = Topic::of(&group.schema);
+        if let Some(ripe_at) = arrivals.ripe_at {
+            ripen(&*deps.clock, ripe_at, deps.intake.tolerance_ms).await;
+        }
+        if let Some(newest) = arrivals.newest {
+            self.measures.saw(newest);
+        }
+        let mut rejected = arrivals.rejected;
+        let rows: Vec<OnlineRow> = arrivals
+            .rows
+            .into_iter()
+            .map(|row| OnlineRow {
+                key: row.key,
+                row: row.row,
+            })
+            .collect();
+        let count = rows.len();
+        let mut backoff = Backoff::default();
+        let mut schema = group.schema.clone();
+        loop {
+            let progress = Progress {
+                consumer: online_consumer(topic, self.partition),
+                position: i64::try_from(next).unwrap_or(i64::MAX),
+            };
+            let brought = async {
+                if self.sets_aside && !rejected.is_empty() {
+                    deps.rejected.append(rejected.clone()).await?;
+                    self.measures.set_aside(rejected.len());
+                    rejected.clear();
+                }
+                deps.online.upsert(&schema, rows.clone(), Some(progress)).await
+            };
+            match brought.await {
+                Ok(()) => break,
+                Err(error) => {
+                    if self.context.lost.is_cancelled() || self.stop.is_cancelled() {
+                        return Err(error);
+                    }
+                    if !learn(&self.context, &error).await {
+                        self.measures.failed();
+                        tracing::warn!(group = %group.name, %error, "rows cannot be brought online; it is tried again");
+                        backoff.wait(&self.stop).await;
+                    }
+                    if let Some(group) = self.context.group() {
+                        schema = group.schema.clone();
+                    }
+                }
+            }
+        }
+        self.next = next;
+        self.position.store(next, Ordering::Release);
+        self.context
+            .state
+            .positions
+            .advance(Store::Online, topic, self.partition, next);
+        self.measures.took(count);
+        Ok(())
+    }
+}
+
+/// Waits until a moment that lies no more than the tolerance ahead of the log's clock, which may be another than this one.
+async fn ripen(clock: &dyn Clock, ripe_at: Timestamp, tolerance_ms: u64) {
+    let longest = Instant::now() + Duration::from_millis(tolerance_ms.saturating_mul(2));
+    while clock.now() < ripe_at && Instant::now() < longest {
+        let left = ripe_at.micros().saturating_sub(clock.now().micros()).clamp(100, 50_000);
+        tokio::time::sleep(Duration::from_micros(left.cast_unsigned())).await;
+    }
+}
