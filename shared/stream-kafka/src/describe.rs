@@ -1,8 +1,12 @@
-//! Kafka's own identity of a topic, which rdkafka does not hand out: asked of librdkafka directly.
+//! What rdkafka does not hand out, asked of librdkafka directly: Kafka's own identity of a topic, and what an admin client has to say on its own.
 
 #![allow(unsafe_code)]
 
-use std::{ffi::CString, ptr::NonNull, time::Duration};
+use std::{
+    ffi::{CStr, CString},
+    ptr::NonNull,
+    time::Duration,
+};
 
 use rdkafka::{
     bindings as ffi,
@@ -11,6 +15,9 @@ use rdkafka::{
     types::RDKafkaRespErr,
 };
 use uuid::Uuid;
+
+/// Log levels up to this one (syslog's `error`) are complaints.
+const COMPLAINT: i32 = 3;
 
 /// A topic as the brokers know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +86,39 @@ pub(crate) fn describe<C: ClientContext>(
         let descriptions = ffi::rd_kafka_DescribeTopics_result_topics(result, &raw mut count);
         (0..count).map(|index| described(*descriptions.add(index))).collect()
     }
+}
+
+/// What the client has to say on its own, which nobody else listens to: passed to the log. Tells the last complaint, such as why brokers cannot be reached.
+pub(crate) fn listen_to<C: ClientContext>(client: &Client<C>) -> Option<String> {
+    let mut complaint = None;
+    // SAFETY: the client lives through the call, and with it its queue, the reference to which is given back. Texts belong to their event, and are copied
+    // before it is destroyed.
+    unsafe {
+        let queue = Owned::new(
+            ffi::rd_kafka_queue_get_main(client.native_ptr()),
+            ffi::rd_kafka_queue_destroy,
+        )
+        .ok()?;
+        while let Ok(event) = Owned::new(
+            ffi::rd_kafka_queue_poll(queue.pointer(), 0),
+            ffi::rd_kafka_event_destroy,
+        ) {
+            if ffi::rd_kafka_event_type(event.pointer()) != ffi::RD_KAFKA_EVENT_LOG {
+                continue;
+            }
+            let (mut facility, mut text, mut level) = (std::ptr::null(), std::ptr::null(), 0);
+            let read = ffi::rd_kafka_event_log(event.pointer(), &raw mut facility, &raw mut text, &raw mut level);
+            if read == 0 && !text.is_null() {
+                let text = CStr::from_ptr(text).to_string_lossy().trim().to_owned();
+                tracing::debug!(level, "{text}");
+                // That all brokers are down follows from what was said of each before.
+                if level <= COMPLAINT && !text.ends_with("brokers are down") {
+                    complaint = Some(text);
+                }
+            }
+        }
+    }
+    complaint
 }
 
 /// # Safety

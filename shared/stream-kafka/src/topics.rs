@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     KafkaConfig,
     client::{Context, is_unknown_topic, storage_error, wrong_setting},
-    describe::{Described, describe},
+    describe::{Described, describe, listen_to},
 };
 
 const WHAT: &str = "Kafka";
@@ -73,7 +73,12 @@ impl Topics {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        describe(self.admin.inner(), &names, self.config.request_timeout()).map_err(|error| storage_error(WHAT, error))
+        let described = describe(self.admin.inner(), &names, self.config.request_timeout());
+        let complaint = listen_to(self.admin.inner());
+        described.map_err(|error| match complaint {
+            Some(complaint) => StorageError::unavailable(WHAT, Unreachable { error, complaint }),
+            None => storage_error(WHAT, error),
+        })
     }
 
     pub(crate) async fn describe_one(&self, name: &str) -> Result<Option<Described>> {
@@ -220,6 +225,14 @@ impl Topics {
             .map_err(|error| storage_error(WHAT, error))?;
         Ok(())
     }
+}
+
+/// A question that had no answer, and what the client said meanwhile.
+#[derive(Debug, thiserror::Error)]
+#[error("{error} ({complaint})")]
+struct Unreachable {
+    error: KafkaError,
+    complaint: String,
 }
 
 /// Whether the brokers will never make the topic so, however often they are asked.

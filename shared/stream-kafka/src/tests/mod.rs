@@ -10,4 +10,5 @@ mod python;
 mod retold;
 mod rows;
 mod schema_registry;
+mod security;
 mod topics;
