@@ -209,6 +209,7 @@ pub struct Shared {
 pub struct Running {
     pub server: TestServer,
     pub client: Client,
+    /// What it is on, if that is in memory.
     pub store: Arc<MemoryStore>,
     pub tables: Arc<MemoryTables>,
     pub catalog: Arc<Catalog>,
@@ -241,6 +242,18 @@ impl Running {
         announcements: Arc<dyn Announcements>,
         leases: Arc<dyn Leases>,
     ) -> Self {
+        let mut running = Self::on(store.clone(), tables, announcements, leases).await;
+        running.store = store;
+        running
+    }
+
+    /// A registry on any store.
+    pub async fn on(
+        store: Arc<dyn RegistryStore>,
+        tables: Arc<MemoryTables>,
+        announcements: Arc<dyn Announcements>,
+        leases: Arc<dyn Leases>,
+    ) -> Self {
         let catalog = Arc::<Catalog>::default();
         let deps = Deps {
             store: store.clone(),
@@ -265,7 +278,7 @@ impl Running {
         Self {
             server,
             client: Client::new(),
-            store,
+            store: Arc::default(),
             tables,
             catalog,
         }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod breaks;
+mod cassandra;
 mod confluent;
 mod definitions;
 mod reads;
