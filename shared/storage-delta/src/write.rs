@@ -23,6 +23,9 @@ use crate::{durable, error, files, location::Location, sort};
 /// Rows of a row group: small enough that a key's rows are found without reading much of a file.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
 
+/// Bytes of a column's distinct values in a row group from which on they are written plainly: numbers that hardly repeat are not looked up in vain.
+const DICTIONARY_BYTES: usize = 128 << 10;
+
 /// The columns that matter for writing.
 #[derive(Debug, Clone)]
 pub(crate) struct WriteColumns {
@@ -43,6 +46,7 @@ pub(crate) fn writer(table: &DeltaTable, columns: &WriteColumns, target_bytes: O
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_dictionary_page_size_limit(DICTIONARY_BYTES)
         .build();
     let config = WriterConfig::new(
         file_schema(table)?,

@@ -1,6 +1,8 @@
 //! What calls cost in requests to the server.
 
-use forebay_storage::OfflineStore;
+use std::time::Duration;
+
+use forebay_storage::{Compacted, Compaction, OfflineStore, Retention};
 
 use crate::{
     S3Config,
@@ -10,6 +12,16 @@ use crate::{
         proxy::Proxy,
     },
 };
+
+/// How many requests of each kind, by their names.
+fn kinds(requests: &[String]) -> Vec<&str> {
+    let mut kinds: Vec<_> = requests
+        .iter()
+        .filter_map(|request| request.split(' ').next())
+        .collect();
+    kinds.sort_unstable();
+    kinds
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_append_and_a_look_take_few_requests_whatever_the_table_holds() {
@@ -27,14 +39,6 @@ async fn an_append_and_a_look_take_few_requests_whatever_the_table_holds() {
     proxy.requests();
     lake.store.append(&schema, moving(40, 41)).await.expect("appended");
     let append = proxy.requests();
-    let kinds = |requests: &[String]| -> Vec<String> {
-        let mut kinds: Vec<_> = requests
-            .iter()
-            .map(|request| request.split(' ').next().expect("a kind").to_owned())
-            .collect();
-        kinds.sort();
-        kinds
-    };
     assert_eq!(kinds(&append), ["HEAD", "HEAD", "PUT", "PUT"], "{append:#?}");
 
     lake.store.positions(&schema, 1).await.expect("positions");
@@ -61,4 +65,43 @@ async fn an_append_and_a_look_take_few_requests_whatever_the_table_holds() {
     let fresh = proxy.requests();
     // Each of the 42 log entries once; a checkpoint makes that fewer.
     assert!(fresh.len() <= 42 + 6, "{}: {fresh:#?}", fresh.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upkeep_takes_few_requests_beside_reading_the_files() {
+    let proxy = Proxy::start(&forebay_testbed::s3().endpoint).await;
+    let lake = Lake::on_server(&proxy.endpoint, S3Config::default());
+    let schema = made(&lake.store).await;
+    for step in 0..20 {
+        lake.store
+            .append(&schema, moving(step, step + 1))
+            .await
+            .expect("appended");
+    }
+    lake.store.positions(&schema, 1).await.expect("positions");
+    proxy.requests();
+    let policy = Compaction {
+        min_files: 16,
+        target_bytes: 1 << 20,
+        memory_bytes: 64 << 20,
+    };
+    let merged = lake.store.compact(&schema, &policy).await.expect("compacted");
+    assert!(
+        matches!(merged, Compacted::Merged { files_before: 20, .. }),
+        "{merged:?}"
+    );
+    let compaction = proxy.requests();
+    assert!(compaction.len() <= 20 * 3 + 4, "{}: {compaction:#?}", compaction.len());
+    let retention = Retention {
+        checkpoint_every: 10,
+        log: Duration::from_secs(3_600),
+        files: Duration::from_secs(3_600),
+        oldest_pin: None,
+    };
+    lake.store.tidy(&schema, &retention).await.expect("tidied");
+    let tidying = proxy.requests();
+    assert!(tidying.len() <= 12, "with a checkpoint: {tidying:#?}");
+    lake.store.tidy(&schema, &retention).await.expect("tidied");
+    let again = proxy.requests();
+    assert_eq!(kinds(&again), ["GET", "HEAD", "HEAD", "LIST", "LIST"], "{again:#?}");
 }
