@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use forebay_model::Duration;
+
 use crate::config::Origin;
+use crate::role::Role;
 
 /// A feature store: registers, computes, stores and serves features.
 #[derive(Debug, Parser)]
@@ -48,10 +51,12 @@ pub enum OutputFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve all of Forebay in this process
+    /// Serve all of Forebay in this process, or one of its services
     Serve(ServeArgs),
+    /// Make the keyspace, tables and topics that services expect
+    Migrate(MigrateArgs),
     /// Print the effective configuration
-    Config(ServeArgs),
+    Config(ConfigArgs),
     #[command(flatten)]
     Client(Box<ClientCommand>),
 }
@@ -83,6 +88,24 @@ pub enum ClientCommand {
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
+    /// The service; without it, all of them
+    #[arg(value_enum)]
+    pub service: Option<Role>,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// How long to wait for the backends, such as 5m
+    #[arg(long, default_value = "60s")]
+    pub patience: Duration,
+    #[command(flatten)]
+    pub settings: SettingsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use forebay_client::ClientError;
 
 use crate::config::ConfigError;
+use crate::feasible::Refused;
 
 /// Why a command failed, and with which exit code: 1 what was asked is refused or has failed, 2 wrong usage or
 /// configuration, 3 Forebay does not answer or cannot do its work.
@@ -16,6 +17,9 @@ pub enum Failure {
     /// The settings.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Settings that do not go together.
+    #[error("the configuration cannot work: {0}")]
+    Refused(#[from] Refused),
     /// The arguments do not go together.
     #[error("{0}")]
     Usage(String),
@@ -46,6 +50,7 @@ impl Failure {
             Failure::Failed(_) => 1,
             Failure::Client(ClientError::Url { .. })
             | Failure::Config(_)
+            | Failure::Refused(_)
             | Failure::Usage(_)
             | Failure::File { .. } => 2,
             Failure::Client(_) | Failure::Serve(_) | Failure::Output(_) => 3,

@@ -1,16 +1,20 @@
-//! Forebay in one process, and its command line.
+//! Forebay in one process or as services of their own, and its command line.
 
 mod backends;
 mod cli;
 mod commands;
 mod config;
 mod exit;
+mod feasible;
+mod migrate;
 mod output;
 mod progress;
+mod role;
 mod serve;
 mod services;
 mod table;
 mod values;
+mod waiting;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -45,7 +49,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(cli: Cli) -> Result<(), Failure> {
     let command = match cli.command {
-        Command::Serve(args) => return serve::serve(&args.settings.origin()),
+        Command::Serve(args) => return serve::serve(args.service, &args.settings.origin()),
+        Command::Migrate(args) => return migrate::migrate(&args.settings.origin(), args.patience.as_std()),
         Command::Config(args) => return commands::config(&args.settings.origin()),
         Command::Client(command) => command,
     };

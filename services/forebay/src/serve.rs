@@ -1,35 +1,45 @@
-//! `forebay serve`: all services in this process.
+//! `forebay serve`: one service or all of them in this process.
 
-use std::net::SocketAddr;
-
-use forebay_server::{Runtimes, Server, Shutdown};
+use forebay_server::{Runtimes, Server, Shutdown, Starting};
 
 use crate::backends::Backends;
 use crate::config::{self, Origin};
 use crate::exit::Failure;
-use crate::services::services;
+use crate::feasible;
+use crate::role::Role;
+use crate::services::Composition;
 
-/// Serves until SIGTERM or SIGINT, then drains.
-pub fn serve(origin: &Origin) -> Result<(), Failure> {
+/// Serves until SIGTERM or SIGINT, then drains. The port is listened on first; what the services need is waited for.
+pub fn serve(role: Option<Role>, origin: &Origin) -> Result<(), Failure> {
     let config = config::load(origin)?;
-    check_listen(config.server.listen)?;
+    feasible::check(&config, role)?;
     forebay_server::start_logs(&config.logs).map_err(|error| Failure::Usage(error.to_string()))?;
     forebay_server::start_metrics();
+    let listen = config.server.listen;
+    if !listen.ip().is_loopback() {
+        tracing::warn!(
+            %listen,
+            "server.allow_unauthenticated is set: nobody is authenticated, and whoever reaches this address may do everything"
+        );
+    }
     let runtimes = Runtimes::new(&config.runtimes)?;
     let served = runtimes.block_on(async {
         let shutdown = Shutdown::on_signals()?;
-        let server = Server::new(config.server.clone());
-        let backends = Backends::open(&config).await.map_err(failed)?;
-        let services = services(&backends, &config, runtimes.work());
-        let bound = services
-            .into_iter()
-            .fold(server, Server::service)
-            .bind()
-            .await
-            .map_err(failed)?;
-        tracing::info!(address = %bound.address(), "listening");
-        bound.serve(shutdown, runtimes.work()).await;
-        Ok(())
+        let bound = Server::new(config.server.clone()).bind().await.map_err(failed)?;
+        let services = role.map_or("all", Role::as_str);
+        tracing::info!(address = %bound.address(), services, "listening");
+        let starting = Starting::default();
+        // They stay open until everything has drained.
+        let backends = Backends::new(&config, &starting);
+        let composition = Composition {
+            config: &config,
+            backends: &backends,
+            starting: &starting,
+            work: runtimes.work(),
+        };
+        let opening = composition.services(role);
+        let served = bound.serve_when(opening, &starting, shutdown, runtimes.work()).await;
+        served.map_err(failed)
     });
     runtimes.shutdown(config.server.drain_deadline);
     served
@@ -37,36 +47,4 @@ pub fn serve(origin: &Origin) -> Result<(), Failure> {
 
 fn failed(error: impl std::error::Error) -> Failure {
     Failure::Serve(error.to_string())
-}
-
-/// Nobody is authenticated, so that nobody outside of this machine may reach it.
-fn check_listen(listen: SocketAddr) -> Result<(), Failure> {
-    match listen.ip().is_loopback() {
-        true => Ok(()),
-        false => Err(Failure::Usage(format!(
-            "{listen} can be reached from other machines, and this version authenticates nobody; listen on 127.0.0.1 or \
-             [::1], and put what authenticates in front"
-        ))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_is_listened_on() {
-        for (listen, fits) in [
-            ("127.0.0.1:7070", true),
-            ("[::1]:0", true),
-            ("0.0.0.0:7070", false),
-            ("[::]:1", false),
-        ] {
-            assert_eq!(
-                check_listen(listen.parse().expect("an address")).is_ok(),
-                fits,
-                "{listen}"
-            );
-        }
-    }
 }

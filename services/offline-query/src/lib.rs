@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use forebay_server::{RouteLimits, Service};
 pub use state::{Deps, Limits};
+pub use uploads::SpineFolder;
 
 const ABOUT: &str = "The answer then: features as they were, for spines, periods and moments.";
 

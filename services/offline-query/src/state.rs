@@ -7,7 +7,7 @@ use forebay_storage::SettledTime;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
-use crate::uploads::Uploads;
+use crate::uploads::{SpineFolder, Uploads};
 
 /// What offline-query works with.
 #[derive(Clone)]
@@ -15,8 +15,10 @@ pub struct Deps {
     pub catalog: Arc<Catalog>,
     pub engine: Engine,
     pub settled: Arc<dyn SettledTime>,
-    /// Where uploaded spines are kept until they expire; made when it is missing.
-    pub spine_dir: PathBuf,
+    /// Where uploaded spines are kept until they expire, in reach of every copy of the service and of its engine.
+    pub spines: SpineFolder,
+    /// The folder for uploads that are not complete yet, on this machine; made when it is missing.
+    pub scratch: PathBuf,
     pub clock: Arc<dyn Clock>,
     /// The runtime for work: queries run there, not on the one that answers requests.
     pub work: Handle,

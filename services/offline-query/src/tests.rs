@@ -132,6 +132,18 @@ fn fill(tables: &MemoryTables, snapshot: &Snapshot) {
     tables.append(&schema("visitor.profile"), &profile.expect("a batch"));
 }
 
+/// A folder that copies of the service share.
+fn spines(folder: &std::path::Path) -> crate::SpineFolder {
+    let folder = folder.join("spines");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let folder = folder.canonicalize().expect("a folder");
+    crate::SpineFolder {
+        store: Arc::new(object_store::local::LocalFileSystem::new()),
+        path: object_store::path::Path::from_absolute_path(&folder).expect("a path"),
+        url: url::Url::from_file_path(&folder).expect("a URL"),
+    }
+}
+
 impl Fixture {
     async fn start() -> Self {
         Self::with(Limits::default()).await
@@ -154,7 +166,8 @@ impl Fixture {
             catalog: Arc::new(Catalog::new(snapshot)),
             engine: Engine::new(config, Arc::new(tables)).expect("an engine"),
             settled: Arc::new(SettledTo(Timestamp::parse(NOW).expect("a time"))),
-            spine_dir: folder.path().join("spines"),
+            spines: spines(folder.path()),
+            scratch: folder.path().join("uploads"),
             clock: Arc::clone(&clock) as Arc<dyn forebay_model::Clock>,
             work: tokio::runtime::Handle::current(),
             limits,
@@ -534,10 +547,12 @@ async fn bad_uploads_are_refused() {
         code(arrow, b"nonsense".to_vec()).await,
         (400, "not_parseable".to_owned())
     );
-    let left: Vec<_> = std::fs::read_dir(fixture.folder.path().join("spines"))
-        .expect("a folder")
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+    for folder in ["spines", "uploads"] {
+        let left: Vec<_> = std::fs::read_dir(fixture.folder.path().join(folder))
+            .expect("a folder")
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,6 @@
 //! A process's server: its services behind one listener.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;

@@ -18,8 +18,19 @@ pub struct Origin {
     pub listen: Option<std::net::SocketAddr>,
 }
 
-/// Variables of the client and the tools, which are no settings.
-const NOT_SETTINGS: [&str; 4] = ["url", "config", "output", "renew_openapi"];
+/// What begins the name of every variable.
+const PREFIX: &str = "FOREBAY_";
+
+/// Settings that are text whatever they look like: in a variable, `0123` is otherwise a number.
+const TEXTS: [&str; 7] = [
+    "cassandra.username",
+    "cassandra.password",
+    "kafka.username",
+    "kafka.password",
+    "lake.s3.access_key_id",
+    "lake.s3.secret_access_key",
+    "lake.s3.session_token",
+];
 
 /// A setting that is unknown or wrong.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +55,15 @@ pub fn load(origin: &Origin) -> Result<Config, ConfigError> {
         check(file)?;
         figment = figment.merge(Toml::file_exact(file));
     }
-    figment = figment.merge(Env::prefixed("FOREBAY_").ignore(&NOT_SETTINGS).split("__"));
+    // Other variables are those of the client and of tools, and what Kubernetes tells of services that are called like ours.
+    let settings = Env::prefixed(PREFIX).filter(|name| name.as_str().contains("__"));
+    figment = figment.merge(settings.split("__"));
+    for setting in TEXTS {
+        let variable = format!("{PREFIX}{}", setting.replace('.', "__").to_uppercase());
+        if let Ok(text) = std::env::var(variable) {
+            figment = figment.merge(Serialized::default(setting, text));
+        }
+    }
     if let Some(data_dir) = &origin.data_dir {
         figment = figment.merge(Serialized::default("storage.data_dir", data_dir));
     }
@@ -135,20 +154,60 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_documented() {
-        let documented = include_str!("../../../../docs/configuration.md");
-        let sections: Vec<&str> = documented.split("\n## [").skip(1).collect();
-        let config: toml::Table = toml::Table::try_from(Config::default()).expect("TOML");
-        assert_eq!(sections.len(), config.len());
-        for (name, settings) in &config {
-            let start = format!("{name}]");
-            let section = sections.iter().find(|section| section.starts_with(&start)).expect(name);
-            for setting in settings.as_table().expect("a section").keys() {
-                assert!(section.contains(&format!("\n| `{setting}` |")), "[{name}] {setting}");
+    fn secrets_are_not_printed() {
+        let config = from_text(
+            "[cassandra]\npassword = \"s3cret\"\n[kafka]\npassword = \"s3cret\"\n\
+             [lake.s3]\nsecret_access_key = \"s3cret\"\nsession_token = \"s3cret\"",
+        )
+        .expect("loads");
+        assert_eq!(config.kafka.password.expose(), "s3cret");
+        let printed = toml::to_string(&config).expect("TOML");
+        assert!(!printed.contains("s3cret") && !format!("{config:?}").contains("s3cret"));
+    }
+
+    /// Settings without a value of their own, which are not printed.
+    const UNSET: [&str; 8] = [
+        "cassandra.tls.ca_file",
+        "cassandra.tls.certificate_file",
+        "cassandra.tls.key_file",
+        "kafka.ca_file",
+        "kafka.certificate_file",
+        "kafka.key_file",
+        "lake.root",
+        "lake.s3.ca_file",
+    ];
+
+    /// The names of all settings that are printed, with their sections.
+    fn printed(section: &str, settings: &toml::Table, names: &mut Vec<String>) {
+        for (name, value) in settings {
+            let name = match section {
+                "" => name.clone(),
+                section => format!("{section}.{name}"),
+            };
+            match value {
+                // A table without settings is a setting whose value is a map.
+                toml::Value::Table(table) if !table.is_empty() => printed(&name, table, names),
+                _ => names.push(name),
             }
-            let rows = section.lines().filter(|line| line.starts_with("| `")).count();
-            let hidden = usize::from(name == "lake"); // `root` has no default of its own to print
-            assert_eq!(rows, settings.as_table().expect("a section").len() + hidden, "[{name}]");
         }
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let text = include_str!("../../../../docs/configuration.md");
+        let mut documented = Vec::new();
+        for section in text.split("\n## [").skip(1) {
+            let (name, rows) = section.split_once(']').expect("a section");
+            let rows = rows
+                .lines()
+                .filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+            documented.extend(rows.map(|(setting, _)| format!("{name}.{setting}")));
+        }
+        let mut settings: Vec<String> = UNSET.iter().map(ToString::to_string).collect();
+        let config = toml::Table::try_from(Config::default()).expect("TOML");
+        printed("", &config, &mut settings);
+        settings.sort();
+        documented.sort();
+        assert_eq!(documented, settings);
     }
 }

@@ -1,21 +1,22 @@
 //! The settings of a process: one struct per section, defaults in code, then a TOML file, then the environment.
 
 mod engine;
-mod lake;
 mod load;
 mod registry;
 mod storage;
 
 use forebay_server::{LogsConfig, RuntimesConfig, ServerConfig};
+use forebay_storage_cassandra::CassandraConfig;
+use forebay_storage_delta::LakeConfig;
+use forebay_stream_kafka::KafkaConfig;
 use serde::{Deserialize, Serialize};
 
 pub use engine::EngineSection;
-pub use lake::LakeConfig;
 pub use load::{ConfigError, Origin, load};
 pub use registry::RegistryConfig;
 pub use storage::StorageConfig;
 
-/// All settings, as `forebay config` prints them.
+/// All settings, as `forebay config` prints them. One file serves all services: each takes the sections it needs.
 ///
 /// In the environment a setting is `FOREBAY_<SECTION>__<SETTING>`, such as `FOREBAY_SERVER__LISTEN`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,14 +28,18 @@ pub struct Config {
     pub runtimes: RuntimesConfig,
     /// Logs.
     pub logs: LogsConfig,
-    /// The embedded stores.
+    /// The installation, and where its registry is.
+    pub registry: RegistryConfig,
+    /// The embedded stores, and the folder of what is this process's alone.
     pub storage: StorageConfig,
+    /// Tables in Cassandra or ScyllaDB.
+    pub cassandra: CassandraConfig,
+    /// The stream in Kafka.
+    pub kafka: KafkaConfig,
     /// The Delta tables.
     pub lake: LakeConfig,
     /// Queries of runs and of historical requests.
     pub engine: EngineSection,
-    /// The registry.
-    pub registry: RegistryConfig,
     /// Rows from callers.
     pub ingestion: forebay_ingestion::IntakeConfig,
     /// From the row log and from commits into the stores, and the upkeep of tables.
