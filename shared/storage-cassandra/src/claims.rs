@@ -194,8 +194,15 @@ impl ClaimStore for CassandraClaimStore {
                 return Ok(ClaimOutcome::Claimed);
             }
             unanswered |= applied.is_err();
+            let stored = match self.get(key).await {
+                Ok(stored) => stored,
+                Err(error) => {
+                    attempts.again(Err::<(), _>(error)).await?;
+                    continue;
+                }
+            };
             replaced = None;
-            if let Some(stored) = self.get(key).await? {
+            if let Some(stored) = stored {
                 if unanswered && stored.claim.batch == proposal.batch && stored.answer.is_none() {
                     return Ok(ClaimOutcome::Claimed);
                 }
@@ -223,10 +230,11 @@ impl ClaimStore for CassandraClaimStore {
             if let Ok(true) = applied {
                 return Ok(());
             }
-            if !self.is_open(key, &claim).await? {
-                return Ok(());
+            match self.is_open(key, &claim).await {
+                Ok(false) => return Ok(()),
+                Ok(true) => attempts.again(applied).await?,
+                Err(error) => attempts.again(Err::<(), _>(error)).await?,
             }
-            attempts.again(applied).await?;
         }
     }
 
@@ -240,10 +248,11 @@ impl ClaimStore for CassandraClaimStore {
             if let Ok(true) = applied {
                 return Ok(());
             }
-            if !self.is_open(key, claim).await? {
-                return Ok(());
+            match self.is_open(key, claim).await {
+                Ok(false) => return Ok(()),
+                Ok(true) => attempts.again(applied).await?,
+                Err(error) => attempts.again(Err::<(), _>(error)).await?,
             }
-            attempts.again(applied).await?;
         }
     }
 

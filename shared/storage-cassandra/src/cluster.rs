@@ -187,7 +187,8 @@ impl Cluster {
 }
 
 /// The attempts of one lightweight transaction. One that was not applied, or may not have been, is followed by a serial read of what became of it: that
-/// settles what is half done, now or never. If it says that the transaction did not happen and nothing stands against it, there may be another attempt.
+/// settles what is half done, now or never. If it says that the transaction did not happen and nothing stands against it, or if it cannot tell, there may be
+/// another attempt: each is conditioned on what was there before the first, so that no more than one of them is applied, and what it writes names its writer.
 pub(crate) struct Attempts {
     what: &'static str,
     deadline: Instant,
@@ -195,13 +196,14 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Waits until the next attempt, given what the last one brought.
+    /// Waits until the next attempt, given what the last one brought, or the read after it.
     ///
     /// # Errors
-    /// That of the last attempt, when there is no more time.
-    pub(crate) async fn again(&mut self, last: Result<bool>) -> Result<()> {
-        if Instant::now() >= self.deadline {
-            return Err(last.err().unwrap_or(StorageError::TimedOut { what: self.what }));
+    /// That of the last attempt, when there is no more time, or the cluster is not there.
+    pub(crate) async fn again<T>(&mut self, last: Result<T>) -> Result<()> {
+        let error = last.err().unwrap_or(StorageError::TimedOut { what: self.what });
+        if Instant::now() >= self.deadline || !matches!(error, StorageError::TimedOut { .. }) {
+            return Err(error);
         }
         tokio::time::sleep(jittered(self.pause)).await;
         self.pause = (2 * self.pause).min(LONGEST_PAUSE);

@@ -1,13 +1,14 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use forebay_storage::Secret;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `[cassandra]`: online rows, registry, runs, claims and leases in Apache Cassandra or ScyllaDB. Used when it names contact points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CassandraConfig {
-    /// `host:port` of some nodes; the driver finds the others.
+    /// `host:port` of some nodes, a list or one text with commas; the driver finds the others.
+    #[serde(deserialize_with = "list_or_text")]
     pub contact_points: Vec<String>,
     /// The keyspace of all tables. In an environment with a name its name is put before, as in `staging_forebay`.
     pub keyspace: String,
@@ -209,6 +210,24 @@ impl CassandraConfig {
     }
 }
 
+/// A list, or one text with commas, as an environment variable has it.
+fn list_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "expected a list of `host:port`, or one text with commas")]
+    enum Points {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Points::deserialize(deserializer)? {
+        Points::List(points) => points,
+        Points::Text(text) => text
+            .split(',')
+            .map(|point| point.trim().to_owned())
+            .filter(|point| !point.is_empty())
+            .collect(),
+    })
+}
+
 /// The longest name of a keyspace or table.
 pub(crate) const KEYSPACE_LENGTH: usize = 48;
 
@@ -249,6 +268,19 @@ mod tests {
         );
         assert!(config.keyspace_in(Some("Über")).is_err());
         assert!(config.keyspace_in(Some(&"x".repeat(48))).is_err());
+    }
+
+    #[test]
+    fn contact_points_are_a_list_or_a_text() {
+        for json in [
+            r#"{"contact_points": "a:1, b:2"}"#,
+            r#"{"contact_points": ["a:1", "b:2"]}"#,
+        ] {
+            let config: CassandraConfig = serde_json::from_str(json).expect("settings");
+            assert_eq!(config.contact_points, ["a:1", "b:2"]);
+        }
+        let none: CassandraConfig = serde_json::from_str(r#"{"contact_points": ""}"#).expect("settings");
+        assert!(!none.is_configured());
     }
 
     #[test]

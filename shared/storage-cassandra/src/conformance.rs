@@ -34,7 +34,7 @@ pub(crate) struct Place(pub CassandraConfig);
 
 impl Place {
     /// With the tables of one store only, and of the leases.
-    async fn of(tables: &'static [&'static str]) -> Self {
+    pub(crate) async fn of(tables: &'static [&'static str]) -> Self {
         let contact_point = tokio::task::spawn_blocking(contact_point).await.expect("a server");
         Self::with(config(contact_point), tables).await
     }

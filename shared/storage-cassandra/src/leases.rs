@@ -147,11 +147,13 @@ impl CassandraLeases {
             if let Ok(true) = applied {
                 return Ok(Some(self.taken(name, holder, beat, sent)));
             }
-            let current: Option<Seen> = self.cluster.row(&LOOK_SERIALLY, (name,)).await?;
-            match current {
-                Some((current, ..)) if current == holder => return Ok(Some(self.taken(name, holder, beat, sent))),
-                current if current == seen => attempts.again(applied).await?,
-                _ => return Ok(None),
+            match self.cluster.row::<Seen>(&LOOK_SERIALLY, (name,)).await {
+                Ok(Some((current, ..))) if current == holder => {
+                    return Ok(Some(self.taken(name, holder, beat, sent)));
+                }
+                Ok(current) if current == seen => attempts.again(applied).await?,
+                Ok(_) => return Ok(None),
+                Err(error) => attempts.again(Err::<(), _>(error)).await?,
             }
         }
     }

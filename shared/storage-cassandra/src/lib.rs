@@ -7,6 +7,8 @@ mod config;
 mod conformance;
 mod connect;
 mod failure;
+#[cfg(test)]
+mod faults;
 mod leases;
 mod migrate;
 mod online;

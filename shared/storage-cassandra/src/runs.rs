@@ -161,7 +161,13 @@ impl RunStore for CassandraRunStore {
             if let Ok(true) = applied {
                 break;
             }
-            let stored = self.row(run.id).await?;
+            let stored = match self.row(run.id).await {
+                Ok(stored) => stored,
+                Err(error) => {
+                    attempts.again(Err::<(), _>(error)).await?;
+                    continue;
+                }
+            };
             let (stored, by) = stored.map_or((0, Uuid::nil()), |(_, version, save, ..)| (version, save));
             if stored == version && by == save {
                 break;

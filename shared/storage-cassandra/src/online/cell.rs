@@ -410,3 +410,270 @@ fn decode_element(list: &mut ListWriter<'_>, element: &DataType, value: &[u8]) -
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use forebay_model::{Generation, GroupId, KeyColumn, KeyType, Name, Slot, Value};
+    use forebay_rows::values;
+    use proptest::{collection::vec, option, prelude::*};
+    use scylla::frame::response::result::{CollectionType, ColumnType, NativeType};
+
+    use super::*;
+
+    fn scalars() -> [DataType; 10] {
+        [
+            DataType::Bool,
+            DataType::Int32,
+            DataType::Int64,
+            DataType::Float32,
+            DataType::Float64,
+            DataType::String,
+            DataType::Binary,
+            DataType::Date,
+            DataType::Timestamp,
+            DataType::Decimal {
+                precision: 38,
+                scale: 3,
+            },
+        ]
+    }
+
+    /// A group with a feature of every type, and a list of each scalar one.
+    fn schema() -> Arc<GroupSchema> {
+        let types = scalars()
+            .into_iter()
+            .chain(scalars().map(|scalar| DataType::List(Box::new(scalar))))
+            .chain([3, 9_000].map(|length| DataType::Vector { length }));
+        let name = |text: &str| Name::new(text).expect("a name");
+        let slots = types.enumerate().map(|(number, data_type)| Slot {
+            name: name(&format!("f{number}")),
+            data_type,
+            since: LayoutNumber(u16::from(number > 15)),
+            hidden: number == 4,
+        });
+        Arc::new(GroupSchema {
+            name: "all.types".parse().expect("a group"),
+            id: GroupId(1),
+            generation: Generation(0),
+            layout: LayoutNumber(1),
+            keys: Arc::from([KeyColumn {
+                name: name("id"),
+                key_type: KeyType::Int64,
+            }]),
+            slots: slots.collect(),
+        })
+    }
+
+    fn told(data_type: &DataType) -> ColumnType<'static> {
+        let native = match data_type {
+            DataType::Bool => NativeType::Boolean,
+            DataType::Int32 => NativeType::Int,
+            DataType::Int64 | DataType::Timestamp => NativeType::BigInt,
+            DataType::Float32 => NativeType::Float,
+            DataType::Float64 => NativeType::Double,
+            DataType::String => NativeType::Text,
+            DataType::Binary => NativeType::Blob,
+            DataType::Date => NativeType::Date,
+            DataType::Decimal { .. } => NativeType::Decimal,
+            DataType::List(element) => {
+                return ColumnType::Collection {
+                    frozen: true,
+                    typ: CollectionType::List(Box::new(ColumnType::Tuple(vec![told(element)]))),
+                };
+            }
+            DataType::Vector { length } if cql_type::is_vector(*length) => {
+                return ColumnType::Vector {
+                    typ: Box::new(ColumnType::Native(NativeType::Float)),
+                    dimensions: *length as u16,
+                };
+            }
+            DataType::Vector { .. } => {
+                return ColumnType::Collection {
+                    frozen: true,
+                    typ: CollectionType::List(Box::new(ColumnType::Native(NativeType::Float))),
+                };
+            }
+        };
+        ColumnType::Native(native)
+    }
+
+    /// The type that has these features after the fixed fields.
+    fn definition<'a>(slots: impl IntoIterator<Item = &'a Slot>) -> UserDefinedType<'static> {
+        let fixed = [DataType::Int64, DataType::Int64, DataType::Int64, DataType::Bool];
+        let fixed = FIXED_FIELDS
+            .iter()
+            .zip(&fixed)
+            .map(|((name, _), told_as)| (Cow::Borrowed(*name), told(told_as)));
+        let features = slots
+            .into_iter()
+            .map(|slot| (Cow::Owned(slot.name.to_string()), told(&slot.data_type)));
+        UserDefinedType {
+            name: "all__types_row".into(),
+            keyspace: "k".into(),
+            field_types: fixed.chain(features).collect(),
+        }
+    }
+
+    fn value(data_type: &DataType) -> BoxedStrategy<Value> {
+        match data_type {
+            DataType::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+            DataType::Int32 => any::<i32>().prop_map(Value::Int32).boxed(),
+            DataType::Int64 => any::<i64>().prop_map(Value::Int64).boxed(),
+            // Bits, so that every NaN comes; compared as packed bytes.
+            DataType::Float32 => any::<u32>()
+                .prop_map(|bits| Value::Float32(f32::from_bits(bits)))
+                .boxed(),
+            DataType::Float64 => any::<u64>()
+                .prop_map(|bits| Value::Float64(f64::from_bits(bits)))
+                .boxed(),
+            DataType::String => ".{0,5}".prop_map(Value::String).boxed(),
+            DataType::Binary => vec(any::<u8>(), 0..5).prop_map(Value::Binary).boxed(),
+            DataType::Date => any::<i32>().prop_map(Value::Date).boxed(),
+            DataType::Timestamp => any::<i64>().prop_map(Value::Timestamp).boxed(),
+            DataType::Decimal { .. } => prop_oneof![any::<i128>(), -300_i128..300]
+                .prop_map(Value::Decimal)
+                .boxed(),
+            DataType::Vector { length } => vec(any::<f32>(), *length as usize).prop_map(Value::Vector).boxed(),
+            DataType::List(element) => vec(
+                option::of(value(element)).prop_map(|value| value.unwrap_or(Value::Null)),
+                0..4,
+            )
+            .prop_map(Value::List)
+            .boxed(),
+        }
+    }
+
+    fn features(schema: &GroupSchema) -> impl Strategy<Value = Vec<Value>> + use<> {
+        let values: Vec<_> = schema
+            .slots
+            .iter()
+            .map(|slot| option::of(value(&slot.data_type)))
+            .collect();
+        values.prop_map(|values| values.into_iter().map(|value| value.unwrap_or(Value::Null)).collect())
+    }
+
+    fn packed(layouts: &Arc<Layouts>, features: &[Value]) -> Vec<u8> {
+        let mut writer = RowsWriter::new(layouts.clone());
+        writer.begin();
+        for (slot, value) in features.iter().enumerate().take(layouts.slots().len()) {
+            values::write(&mut writer, slot, value).expect("of its type");
+        }
+        let sequence = Sequence::from_raw(7).expect("not negative");
+        writer
+            .finish_with(
+                Timestamp::from_micros(-5),
+                Timestamp::from_micros(3),
+                sequence,
+                features[0].is_null(),
+            )
+            .expect("a small row");
+        writer.into_batch().row(0).to_vec()
+    }
+
+    fn decoded(codec: &CellCodec, schema: &Arc<GroupSchema>, cell: &[u8]) -> Result<Vec<u8>, CellError> {
+        let layout = codec.layout(cell)?;
+        let mut writer = RowsWriter::new(at_layout(schema, layout));
+        codec.decode(Timestamp::from_micros(-5), cell, &mut writer)?;
+        Ok(writer.into_batch().row(0).to_vec())
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_comes_back_as_it_was_packed(features in features(&schema()), old: bool, reordered: bool) {
+            let schema = schema();
+            let mut slots: Vec<_> = schema.slots.iter().collect();
+            if reordered {
+                // Fields are found by name, whatever order the type has them in.
+                slots[..16].reverse();
+            }
+            let codec = CellCodec::new(&schema, &definition(slots)).expect("all are there");
+            let layouts = at_layout(&schema, LayoutNumber(u16::from(!old)));
+            let row = packed(&layouts, &features);
+            let mut cell = Vec::new();
+            let event_time = codec.encode(&row, &mut cell).expect("a row of the group");
+            prop_assert_eq!(event_time, Timestamp::from_micros(-5));
+            let again = decoded(&codec, &schema, &cell).expect("a cell");
+            if reordered {
+                // Then what is variable stands in another order, and only the values are the same.
+                let known = Layouts::new(schema);
+                let shown = |row| format!("{:?}", values::read_all(&known.open(row).expect("a row")));
+                prop_assert_eq!(shown(&again), shown(&row));
+            } else {
+                prop_assert_eq!(again, row);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_a_row_or_corrupt(cell in vec(prop_oneof![Just(0_u8), Just(0xFF), Just(1), Just(4), Just(8), any::<u8>()], 0..200)) {
+            let schema = schema();
+            let codec = CellCodec::new(&schema, &definition(schema.slots.iter())).expect("all are there");
+            let _ = decoded(&codec, &schema, &cell);
+        }
+    }
+
+    #[test]
+    fn a_decimal_takes_as_few_bytes_as_hold_it() {
+        for (unscaled, bytes) in [
+            (0, &[0][..]),
+            (127, &[127]),
+            (128, &[0, 128]),
+            (-1, &[255]),
+            (-128, &[128]),
+            (-129, &[255, 127]),
+        ] {
+            let mut cell = Vec::new();
+            decimal(&mut cell, unscaled, 3);
+            assert_eq!(&cell[..8], [0, 0, 0, 4 + bytes.len() as u8, 0, 0, 0, 3], "{unscaled}");
+            assert_eq!(&cell[8..], bytes, "{unscaled}");
+            assert_eq!(of_decimal(&cell[4..], 3), Ok(unscaled));
+            assert!(of_decimal(&cell[4..], 2).is_err(), "another scale");
+        }
+    }
+
+    #[test]
+    fn what_a_schema_does_not_know_is_an_error_never_lost() {
+        let schema = schema();
+        let old = at_layout(&schema, LayoutNumber(0)).schema().clone();
+        let all = definition(schema.slots.iter());
+        let features = vec![Value::Null; schema.slots.len()];
+        let (new_codec, old_codec) = (
+            CellCodec::new(&schema, &all).expect("all"),
+            CellCodec::new(&old, &all).expect("all"),
+        );
+        let new_row = packed(&Layouts::new(schema.clone()), &features);
+        let mut cell = Vec::new();
+        new_codec.encode(&new_row, &mut cell).expect("a row");
+        assert_eq!(
+            decoded(&old_codec, &old, &cell),
+            Err(CellError::NewerCell),
+            "a newer cell"
+        );
+        assert_eq!(
+            old_codec.encode(&new_row, &mut Vec::new()),
+            Err(CellError::NewerRow(LayoutNumber(1))),
+            "a newer row"
+        );
+        let old_type = definition(old.slots.iter());
+        let behind = CellCodec::new(&schema, &old_type).expect("some");
+        assert!(!behind.is_complete());
+        assert_eq!(
+            behind.encode(&new_row, &mut Vec::new()),
+            Err(CellError::OlderType(LayoutNumber(1))),
+            "a type that has not grown yet"
+        );
+        let mut other = old_type.clone();
+        other.field_types[FIXED].1 = ColumnType::Native(NativeType::Counter);
+        assert_eq!(
+            CellCodec::new(&old, &other).err(),
+            Some(CellError::Field("f0".to_owned())),
+            "another type"
+        );
+        other.field_types.remove(0);
+        assert_eq!(
+            CellCodec::new(&old, &other).err(),
+            Some(CellError::Field("_sequence".to_owned()))
+        );
+    }
+}

@@ -13,6 +13,8 @@ mod provision;
 mod read;
 mod sweep;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod values;
 mod write;
 

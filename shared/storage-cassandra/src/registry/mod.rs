@@ -85,6 +85,22 @@ impl CassandraRegistryStore {
         }
     }
 
+    /// What became of a publication; `None` when it has not happened and nobody else was first.
+    async fn outcome(&self, expected: u64, new: &Head) -> Result<Option<Published>> {
+        // The head first: once it has moved, what the log says of our revision stands. The other way round our own transaction could come in between.
+        let head = self.head().await?;
+        if head.registry_revision == expected {
+            return Ok(None);
+        }
+        let revision = signed(new.registry_revision)?;
+        let published: Option<(Uuid,)> = self.cluster.row(&APPLY_ID, (REGISTRY, revision)).await?;
+        Ok(Some(if published.is_some_and(|(apply_id,)| apply_id == new.apply_id) {
+            Published::Done
+        } else {
+            Published::Moved(Box::new(head))
+        }))
+    }
+
     async fn with_manifest(&self, row: HeadRow) -> Result<Head> {
         let (revision, apply_id, published_at, next_group_id, parts) = row;
         let corrupt = |_| StorageError::corrupt(WHAT, "a head holds a negative number");
@@ -148,15 +164,11 @@ impl RegistryStore for CassandraRegistryStore {
             if let Ok(true) = applied {
                 return Ok(Published::Done);
             }
-            let published: Option<(Uuid,)> = self.cluster.row(&APPLY_ID, (REGISTRY, revision)).await?;
-            if published.is_some_and(|(apply_id,)| apply_id == new.apply_id) {
-                return Ok(Published::Done);
+            match self.outcome(expected, new).await {
+                Ok(Some(outcome)) => return Ok(outcome),
+                Ok(None) => attempts.again(applied).await?,
+                Err(error) => attempts.again(Err::<(), _>(error)).await?,
             }
-            let head = self.head().await?;
-            if head.registry_revision != expected {
-                return Ok(Published::Moved(Box::new(head)));
-            }
-            attempts.again(applied).await?;
         }
     }
 
