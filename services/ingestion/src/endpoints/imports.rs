@@ -11,7 +11,11 @@ use forebay_server::{ApiError, ApiResult, Json, Path};
 use forebay_storage::Topic;
 use http::StatusCode;
 
-use crate::{follower::FollowerState, state::AppState};
+use crate::{
+    follower::{FollowerState, orders},
+    intake,
+    state::AppState,
+};
 
 /// Makes a group's online rows anew from its table.
 ///
@@ -48,7 +52,10 @@ pub async fn import(
             ),
         ));
     }
-    state.followed.rebuild(Topic::of(&group.schema));
+    orders::order_rebuild(&*state.deps.online, &group, state.deps.clock.now())
+        .await
+        .map_err(intake::unavailable)?;
+    state.followed.wake(Topic::of(&group.schema));
     let import = Import {
         group: group.name.to_string(),
         state: ImportState::Rebuilding,
@@ -74,7 +81,15 @@ pub async fn get(State(state): State<AppState>, Path(name): Path<String>) -> Api
             format!("no feature group whose commits go online is called `{}`", shown(&name)),
         )
     })?;
-    let (import_state, version, detail) = match state.followed.state(Topic::of(&group.schema)) {
+    let topic = Topic::of(&group.schema);
+    let stands = match state.followed.state(topic) {
+        Some(here) => Some(here),
+        // Its follower runs in another process.
+        None => orders::state(&*state.deps.online, topic)
+            .await
+            .map_err(intake::unavailable)?,
+    };
+    let (import_state, version, detail) = match stands {
         None => (ImportState::Waiting, None, None),
         Some(FollowerState::Following { version }) => (ImportState::Following, Some(version), None),
         Some(FollowerState::Rebuilding { version }) => (ImportState::Rebuilding, version, None),

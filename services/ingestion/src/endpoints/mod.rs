@@ -1,4 +1,4 @@
-mod accepting;
+pub(crate) mod accepting;
 mod group;
 mod imports;
 mod receipts;

@@ -9,16 +9,21 @@ use arrow::{
 };
 use forebay_catalog::Catalog;
 use forebay_model::{Clock, GroupSchema, ManualClock, Timestamp, Value};
-use forebay_rows::{Layouts, RowHead, values};
+use forebay_rows::{Layouts, RowHead, avro, values};
 use forebay_server::{ServerConfig, Service, TestServer};
 use forebay_storage::{
-    ClaimKey, LoggedRow, NothingRejected, ProcessAnnouncements, ProcessLeases, Provision, RowLog, Topic,
+    ClaimKey, LoggedRow, ProcessAnnouncements, ProcessLeases, Provision, Rejected, RejectedLog, RowLog, Topic,
+    UnreadableRecord,
 };
 use forebay_storage_delta::{DeltaStore, LakeLocations};
 use forebay_testkit::TempStores;
 use serde_json::{Value as Json, json};
 
-use crate::{Deps, IntakeConfig, SinksConfig, State, Store, follower::FollowerState};
+use crate::{
+    Deps, IntakeConfig, SinksConfig, State, Store,
+    follower::{FollowerState, orders::rebuild_to_do},
+    tests::world::SetAside,
+};
 
 const NOW: &str = "2026-03-01T00:00:00Z";
 
@@ -26,6 +31,7 @@ struct Ingestion {
     server: TestServer,
     state: Arc<State>,
     stores: TempStores,
+    rejected: Arc<SetAside>,
     clock: Arc<ManualClock>,
     http: reqwest::Client,
 }
@@ -71,6 +77,7 @@ impl Ingestion {
         for group in snapshot.groups() {
             offline.ensure(&group.schema).await.unwrap();
         }
+        let rejected = Arc::new(SetAside::default());
         let state = Arc::new(State::new(Deps {
             catalog: Arc::new(Catalog::new(snapshot)),
             row_log: stores.row_log.clone(),
@@ -79,7 +86,7 @@ impl Ingestion {
             claims: stores.claims.clone(),
             leases: Arc::new(ProcessLeases::default()),
             announcements: Arc::new(ProcessAnnouncements::default()),
-            rejected: Arc::new(NothingRejected),
+            rejected: rejected.clone(),
             process: uuid::Uuid::from_u128(1),
             clock: clock.clone(),
             intake,
@@ -95,6 +102,7 @@ impl Ingestion {
             state,
             stores,
             clock,
+            rejected,
             http: reqwest::Client::new(),
         }
     }
@@ -689,7 +697,8 @@ async fn online_rows_are_made_anew_on_request() {
     followed.set(topic, &name, FollowerState::Stopped { version: 3 });
     let stopped = told("visitor.labels").await.body;
     assert_eq!((&stopped["state"], &stopped["version"]), (&json!("stopped"), &json!(3)));
-    assert!(!followed.take_rebuild(topic));
+    let online = ingestion.state.deps.online.clone();
+    assert_eq!(rebuild_to_do(&*online, topic).await.unwrap(), None);
 
     let ask = async |body: Json| {
         ingestion
@@ -698,7 +707,12 @@ async fn online_rows_are_made_anew_on_request() {
     };
     let asked = ask(json!({"group": "visitor.labels"})).await;
     assert_eq!((asked.status, &asked.body["state"]), (202, &json!("rebuilding")));
-    assert!(followed.take_rebuild(topic), "the follower is told");
+    assert!(
+        rebuild_to_do(&*online, topic).await.unwrap().is_some(),
+        "the follower is told, wherever it runs"
+    );
+    followed.forget(topic);
+    assert_eq!(told("visitor.labels").await.body["state"], "rebuilding");
 
     assert_eq!(
         ask(json!({"group": "visitor.profile"})).await.problem(),
@@ -711,6 +725,110 @@ async fn online_rows_are_made_anew_on_request() {
     for unknown in ["visitor.profile", "visitor.nobody", "nonsense"] {
         assert_eq!(told(unknown).await.problem(), (404, "not_found"), "{unknown}");
     }
+}
+
+/// A record of `visitor.profile` as its sink sets it aside.
+fn set_aside(ingestion: &Ingestion, offset: u64, code: &str, value: Vec<u8>) -> Rejected {
+    Rejected {
+        group: "visitor.profile".parse().unwrap(),
+        topic: Topic::of(&ingestion.schema("visitor.profile")),
+        partition: 2,
+        record: UnreadableRecord {
+            offset,
+            code: code.to_owned(),
+            detail: "it does not fit".to_owned(),
+            key: Some("v1".into()),
+            value: value.into(),
+        },
+        rejected_at: ingestion.clock.now(),
+    }
+}
+
+#[tokio::test]
+async fn rejected_records_are_listed_mended_and_replayed_once() {
+    let ingestion = Ingestion::start().await;
+    let sent = ingestion
+        .rows(
+            "/v1/rows/visitor.profile",
+            json!([profile("v1", "2026-01-01T00:00:00Z")]),
+        )
+        .await;
+    assert_eq!(sent.status, 202);
+    // The record that a producer would send for this row.
+    let schema = ingestion.schema("visitor.profile");
+    let layouts = Layouts::new(schema.clone());
+    let row = &ingestion.logged("visitor.profile").await[0];
+    let mut good = Vec::new();
+    avro::write_wire_head(&mut good, avro::schema_id(schema.id, schema.layout).unwrap());
+    let view = layouts.open(&row.row).unwrap();
+    avro::AvroEncoder::new(layouts.clone())
+        .encode(&row.key, &view, &mut good)
+        .unwrap();
+    let records = vec![
+        set_aside(&ingestion, 7, "undecodable", vec![0, 0, 0, 0, 1, 2]),
+        set_aside(&ingestion, 9, "unknown_schema", good),
+        Rejected {
+            group: "visitor.spending".parse().unwrap(),
+            ..set_aside(&ingestion, 1, "undecodable", Vec::new())
+        },
+    ];
+    ingestion.rejected.append(records).await.unwrap();
+
+    let get = async |path: &str| Answer::of(ingestion.http.get(ingestion.server.url(path)).send().await.unwrap()).await;
+    let page = get("/v1/rejected?page_size=2").await.body;
+    assert_eq!(page["items"].as_array().unwrap().len(), 2);
+    assert!(page["items"][0].get("value").is_none(), "{page}");
+    let token = page["next_page_token"].as_str().unwrap();
+    let rest = get(&format!("/v1/rejected?page_size=2&page_token={token}")).await.body;
+    assert_eq!(rest["items"][0]["group"], "visitor.spending");
+    assert!(rest.get("next_page_token").is_none());
+    let of_group = get("/v1/rejected?group=visitor.profile").await.body;
+    let ids: Vec<&str> = of_group["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["id"].as_str().unwrap())
+        .collect();
+    assert_eq!(ids, ["0-0", "0-1"]);
+    let one = get("/v1/rejected/0-0").await.body;
+    assert_eq!(
+        (&one["code"], &one["offset"], &one["partition"], &one["value"]),
+        (&json!("undecodable"), &json!(7), &json!(2), &json!("AAAAAAEC"))
+    );
+    for (path, problem) in [
+        ("/v1/rejected/0-9", (404, "not_found")),
+        ("/v1/rejected/nonsense", (404, "not_found")),
+        ("/v1/rejected?page_size=0", (422, "invalid_parameter")),
+        ("/v1/rejected?page_token=x", (422, "invalid_page_token")),
+        ("/v1/rejected?group=x", (422, "invalid_parameter")),
+    ] {
+        assert_eq!(get(path).await.problem(), problem, "{path}");
+    }
+
+    let replay = async |id: &str, body: &str| {
+        let path = format!("/v1/rejected/{id}/replay");
+        ingestion.send(&path, "application/json", None, body.to_owned()).await
+    };
+    let as_it_is = replay("0-1", "").await;
+    assert_eq!(as_it_is.status, 202, "{}", as_it_is.body);
+    assert_eq!(ingestion.logged("visitor.profile").await.len(), 2);
+    let again = replay("0-1", "").await;
+    assert_eq!((again.status, &again.body), (202, &as_it_is.body));
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    assert_eq!(ingestion.logged("visitor.profile").await.len(), 2, "it adds nothing");
+    let values = ingestion.values("visitor.profile").await;
+    assert_eq!(values[0], values[1]);
+
+    assert_eq!(replay("0-0", "").await.problem(), (422, "rejected_rows"));
+    let mended = json!({"rows": [profile("v2", "2026-01-02T00:00:00Z")]}).to_string();
+    let two =
+        json!({"rows": [profile("v2", "2026-01-02T00:00:00Z"), profile("v3", "2026-01-02T00:00:00Z")]}).to_string();
+    assert_eq!(replay("0-0", &two).await.problem(), (422, "invalid_value"));
+    assert_eq!(replay("0-0", &mended).await.status, 202);
+    assert_eq!(replay("0-0", &mended).await.status, 202);
+    let other = json!({"rows": [profile("v4", "2026-01-02T00:00:00Z")]}).to_string();
+    assert_eq!(replay("0-0", &other).await.problem(), (422, "idempotency_key_reused"));
+    assert_eq!(ingestion.logged("visitor.profile").await.len(), 3);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is known of the groups whose commits are followed, and what operators ask of them.
+//! What is known of the groups whose commits are followed in this process.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -22,7 +22,6 @@ pub enum FollowerState {
 struct Follower {
     name: Option<GroupName>,
     state: Option<FollowerState>,
-    rebuild: bool,
     asked: Arc<Notify>,
 }
 
@@ -39,12 +38,9 @@ impl Followed {
         self.groups.lock().get(&topic)?.state.clone()
     }
 
-    /// Asks for the online rows of a group to be thrown away and made anew from its table.
-    pub fn rebuild(&self, topic: Topic) {
-        let mut groups = self.groups.lock();
-        let follower = groups.entry(topic).or_default();
-        follower.rebuild = true;
-        follower.asked.notify_one();
+    /// Wakes the follower of a group, if it runs here, since something is ordered.
+    pub fn wake(&self, topic: Topic) {
+        self.asked(topic).notify_one();
     }
 
     /// The groups that wait for an operator.
@@ -64,10 +60,9 @@ impl Followed {
         follower.state = Some(state);
     }
 
-    /// Whether a rebuild was asked for; the asking is answered by it.
-    pub(crate) fn take_rebuild(&self, topic: Topic) -> bool {
-        let mut groups = self.groups.lock();
-        std::mem::take(&mut groups.entry(topic).or_default().rebuild)
+    /// The follower of a group runs here no longer.
+    pub(crate) fn forget(&self, topic: Topic) {
+        self.groups.lock().entry(topic).or_default().state = None;
     }
 
     /// Wakes the follower when it is asked for something.

@@ -2,8 +2,12 @@
 
 mod admissible;
 mod followed;
+pub(crate) mod orders;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use forebay_catalog::Group;
 
@@ -23,6 +27,8 @@ use crate::{
 
 /// Versions looked at in one go.
 const VERSIONS: usize = 64;
+/// How often it is looked for orders that came to another process.
+const ORDERS: Duration = Duration::from_secs(2);
 
 /// The input of the follower, as the online store remembers it.
 #[must_use]
@@ -47,6 +53,9 @@ struct Follower {
     stop: CancellationToken,
     /// The version that is online, with all before it, once that is known; the store makes it durable in its own time.
     version: Option<TableVersion>,
+    /// The rebuild under way was ordered by this.
+    order: Option<i64>,
+    orders_at: Option<Instant>,
 }
 
 /// Follows until it is told to stop or the group is gone. Whatever fails is tried again.
@@ -57,6 +66,8 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
         context,
         stop,
         version: None,
+        order: None,
+        orders_at: None,
     };
     let asked = follower.context.state.followed.asked(follower.context.topic);
     let pause = follower.context.state.deps.sinks.follow_interval();
@@ -71,7 +82,7 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
                 backoff.reset();
                 tokio::select! {
                     () = follower.stop.cancelled() => {}
-                    () = asked.notified() => {}
+                    () = asked.notified() => follower.orders_at = None,
                     () = tokio::time::sleep(pause) => {}
                 }
             }
@@ -82,7 +93,12 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
             }
         }
     }
-    if let Err(error) = follower.context.state.deps.online.flush().await {
+    let context = &follower.context;
+    context.state.followed.forget(context.topic);
+    if context.lost.is_cancelled() {
+        return;
+    }
+    if let Err(error) = context.state.deps.online.flush().await {
         tracing::warn!(%error, "the online store could not be flushed; commits are followed again after the next start");
     }
 }
@@ -92,10 +108,18 @@ impl Follower {
     async fn step(&mut self, group: &Arc<Group>) -> Result<bool> {
         let state = self.context.state.clone();
         let deps = &state.deps;
-        if state.followed.take_rebuild(self.context.topic) {
-            tracing::info!(group = %group.name, "the online rows are made anew from the table, as an operator asked");
-            self.version = None;
-            deps.online.clear(&group.schema, &consumer(self.context.topic)).await?;
+        if self.orders_at.is_none_or(|at| at.elapsed() > ORDERS) {
+            let order = orders::rebuild_to_do(&*deps.online, self.context.topic).await?;
+            self.orders_at = Some(Instant::now());
+            if order.is_some() && order != self.order {
+                tracing::info!(group = %group.name, "the online rows are made anew from the table, as an operator asked");
+                self.order = order;
+                self.version = None;
+                self.stands(group, FollowerState::Rebuilding { version: None });
+                deps.online.clear(&group.schema, &consumer(self.context.topic)).await?;
+                orders::note_stopped(&*deps.online, group, None).await?;
+                return self.rebuild(group).await;
+            }
         }
         if self.version.is_none() {
             let durable = deps.online.progress(&consumer(self.context.topic)).await?;
@@ -124,7 +148,7 @@ impl Follower {
                             continue;
                         }
                         ChangeKind::RemovesRows => {
-                            self.removed(group, change.version);
+                            self.removed(group, change.version).await?;
                             return Ok(false);
                         }
                     }
@@ -155,6 +179,9 @@ impl Follower {
         match self.bring(group, rows).await? {
             Brought::All => {
                 self.progress(group, version).await?;
+                if let Some(order) = self.order.take() {
+                    orders::rebuilt(&*self.context.state.deps.online, group, order).await?;
+                }
                 self.measures.rebuilds.increment(1);
                 Ok(true)
             }
@@ -217,7 +244,7 @@ impl Follower {
     }
 
     /// Stops the group, loudly.
-    fn removed(&self, group: &Arc<Group>, version: TableVersion) {
+    async fn removed(&self, group: &Arc<Group>, version: TableVersion) -> Result<()> {
         let state = FollowerState::Stopped { version };
         if self.context.state.followed.state(self.context.topic) != Some(state.clone()) {
             tracing::error!(
@@ -225,10 +252,12 @@ impl Follower {
                 version,
                 "a commit by others removed rows of the table: nothing more is brought online until the group is rebuilt from its table (POST /v1/imports)"
             );
+            orders::note_stopped(&*self.context.state.deps.online, group, Some(version)).await?;
         }
         self.stands(group, state);
         // What was there stays; that is all this group shows until somebody acts.
         self.context.state.replay.done(self.context.topic);
+        Ok(())
     }
 
     fn stands(&self, group: &Arc<Group>, state: FollowerState) {

@@ -27,6 +27,15 @@ const WAIT: Duration = Duration::from_millis(500);
 /// How long it is tried to bring in what the log held when the sink was told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// What came of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stepped {
+    Some,
+    Nothing,
+    /// Rows that were taken could not be brought online.
+    GaveUp,
+}
+
 pub(crate) struct OnlinePartition {
     context: Context,
     partition: u32,
@@ -87,9 +96,10 @@ impl OnlinePartition {
                 }
             }
             match self.step(&group, drain.is_some()).await {
-                Ok(moved) => {
+                Ok(Stepped::GaveUp) => return End::Stopped,
+                Ok(stepped) => {
                     backoff.reset();
-                    if drain.is_some() && !moved {
+                    if drain.is_some() && stepped == Stepped::Nothing {
                         return End::Stopped;
                     }
                 }
@@ -116,8 +126,8 @@ impl OnlinePartition {
         Ok(bounds.get(self.partition as usize).map_or(0, |bounds| bounds.1))
     }
 
-    /// Brings in what comes next; tells whether there was anything.
-    async fn step(&mut self, group: &Arc<Group>, draining: bool) -> Result<bool> {
+    /// Brings in what comes next.
+    async fn step(&mut self, group: &Arc<Group>, draining: bool) -> Result<Stepped> {
         let deps = &self.context.state.deps;
         let wait = if draining { Duration::ZERO } else { WAIT };
         let fetching = deps
@@ -125,24 +135,23 @@ impl OnlinePartition {
             .fetch(&group.schema, self.partition, self.next, deps.sinks.fetch_bytes, wait);
         let fetched = tokio::select! {
             fetched = fetching => fetched?,
-            () = self.stop.cancelled(), if !draining => return Ok(true),
-            () = self.context.lost.cancelled() => return Ok(true),
+            () = self.stop.cancelled(), if !draining => return Ok(Stepped::Some),
+            () = self.context.lost.cancelled() => return Ok(Stepped::GaveUp),
         };
         let next = fetched.next;
         self.measures.fresh(deps.clock.now());
         if next <= self.next {
-            return Ok(false);
+            return Ok(Stepped::Nothing);
         }
         let now = deps.clock.now();
         let tolerance = deps.intake.tolerance();
         let arrivals = sort_out(group, self.partition, fetched, tolerance, &mut self.taken, now)?;
         self.taken.expire();
-        self.bring(group, arrivals, next).await?;
-        Ok(true)
+        Ok(self.bring(group, arrivals, next).await)
     }
 
-    /// Tries until it succeeds, is told to stop or has lost the table: what was taken must not be looked at twice.
-    async fn bring(&mut self, group: &Arc<Group>, arrivals: Arrivals, next: u64) -> Result<()> {
+    /// Tries until it succeeds, is told to stop or has lost the table. What was taken must not be looked at twice, so that this sink cannot go on after giving up.
+    async fn bring(&mut self, group: &Arc<Group>, arrivals: Arrivals, next: u64) -> Stepped {
         let deps = self.context.state.deps.clone();
         let topic = Topic::of(&group.schema);
         if let Some(ripe_at) = arrivals.ripe_at {
@@ -180,7 +189,8 @@ impl OnlinePartition {
                 Ok(()) => break,
                 Err(error) => {
                     if self.context.lost.is_cancelled() || self.stop.is_cancelled() {
-                        return Err(error);
+                        tracing::warn!(group = %group.name, %error, "rows are brought online later, by whoever has the table then");
+                        return Stepped::GaveUp;
                     }
                     if !learn(&self.context, &error).await {
                         self.measures.failed();
@@ -200,7 +210,7 @@ impl OnlinePartition {
             .positions
             .advance(Store::Online, topic, self.partition, next);
         self.measures.took(count);
-        Ok(())
+        Stepped::Some
     }
 }
 

@@ -140,7 +140,26 @@ async fn an_outsiders_delete_stops_the_group_until_it_is_rebuilt() {
         life.state.followed.state(topic) == Some(stopped.clone())
     })
     .await;
-    life.state.followed.rebuild(topic);
+    let group = life
+        .state
+        .deps
+        .catalog
+        .current()
+        .group(&"shop.committed".parse().unwrap())
+        .unwrap()
+        .clone();
+    assert_eq!(
+        crate::follower::orders::state(&*life.state.deps.online, topic)
+            .await
+            .unwrap(),
+        Some(stopped.clone()),
+        "any process can tell"
+    );
+    let now = life.state.deps.clock.now();
+    crate::follower::orders::order_rebuild(&*life.state.deps.online, &group, now)
+        .await
+        .unwrap();
+    life.state.followed.wake(topic);
     let newest = life.delta.version(&life.schema(GROUP)).await.unwrap();
     follows(&life, newest).await;
     assert_eq!(

@@ -4,4 +4,4 @@ mod followers;
 mod replicas;
 mod sinks;
 mod upkeep;
-mod world;
+pub(crate) mod world;

@@ -21,7 +21,9 @@ use uuid::Uuid;
 
 use super::world::{Life, PATIENCE, World, eager, until};
 use crate::{
-    Store, holds,
+    Store,
+    endpoints::accepting::take_and_answer,
+    holds,
     intake::{self, Decoded, Taken},
     receipt::Receipt,
 };
@@ -515,5 +517,55 @@ async fn the_later_of_two_rows_wins_whatever_the_clocks_say() {
     .await;
     all_reach(&[&life], "shop.pushed", 2).await;
     assert_eq!(life.online("shop.pushed", 1).await, Some((2.0, now - 5_000_000)));
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_does_not_answer_is_told_within_the_deadline_and_comes_back() {
+    let world = World::new(eager());
+    let shared = world.shared().await;
+    let life = shared.process(1, &world, true);
+    let gate = Arc::new(Semaphore::new(0));
+    *shared.log.gate.lock() = Some(gate.clone());
+    let group = life
+        .state
+        .deps
+        .catalog
+        .current()
+        .group(&"shop.pushed".parse().unwrap())
+        .unwrap()
+        .clone();
+    let query = forebay_api::rows::RowsQuery::default();
+    let options = intake::IntakeOptions::new(&query, &life.state.deps.intake).unwrap();
+    let key = ClaimKey {
+        scope: "rows/shop.pushed".to_owned(),
+        key: "k".to_owned(),
+    };
+    let send = async |within| {
+        let deadline = Instant::now() + within;
+        let decoded = decoded(&life, BODY);
+        take_and_answer(&life.state, &group, decoded, 5, Some(key.clone()), &options, deadline).await
+    };
+    let begun = Instant::now();
+    let Err(error) = send(Duration::from_millis(600)).await else {
+        panic!("the log does not answer");
+    };
+    assert!(begun.elapsed() < Duration::from_millis(600));
+    assert_eq!(error.problem().status, 503);
+    assert!(error.problem().retry_after.is_some());
+    let Err(error) = send(Duration::from_millis(600)).await else {
+        panic!("the first attempt is under way");
+    };
+    assert_eq!(error.problem().status, 409);
+    *shared.log.gate.lock() = None;
+    gate.add_permits(1);
+    until("the first attempt has come to its end", async || {
+        send(Duration::from_secs(5))
+            .await
+            .is_ok_and(|answer| answer.status() == 202)
+    })
+    .await;
+    all_reach(&[&life], "shop.pushed", 3).await;
+    assert_eq!(life.offline("shop.pushed").await.len(), 3);
     life.end().await;
 }

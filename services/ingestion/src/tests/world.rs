@@ -83,7 +83,7 @@ pub(super) struct StubbornLog {
 
 /// What sinks have set aside, in memory.
 #[derive(Default)]
-pub(super) struct SetAside(pub(super) Mutex<Vec<Rejected>>);
+pub(crate) struct SetAside(pub(crate) Mutex<Vec<Rejected>>);
 
 #[async_trait]
 impl RejectedLog for SetAside {
