@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::body::{collect, media_type, refuse_encodings};
 use super::json_fault::explain;
 use super::json_scan::{Fault, MAX_DEPTH, scan};
+use super::objects_only::ObjectsOnly;
 use crate::error::ApiError;
 
 /// A JSON body, as an extractor and as a response.
@@ -79,12 +80,11 @@ pub fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, ApiError> {
             format!("at most {MAX_DEPTH} levels of nesting are taken"),
         ),
     })?;
-    // serde reads a list as a struct, field by field; nobody means that.
     if text.trim_start().starts_with('[') {
         return Err(not_an_object(text).into());
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let parsed = T::deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let parsed = T::deserialize(ObjectsOnly(&mut deserializer)).and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| explain::<T>(text, &error).into())
 }
 
@@ -128,6 +128,20 @@ mod tests {
         mode: Option<Mode>,
         limit: Option<u8>,
         nested: Option<Nested>,
+        #[serde(default)]
+        all: Vec<Nested>,
+        #[serde(default)]
+        by_name: BTreeMap<String, Nested>,
+        shape: Option<Shape>,
+        raw: Option<Box<serde_json::value::RawValue>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    #[allow(dead_code)]
+    enum Shape {
+        Named { name: String },
+        Pair(i64, i64),
     }
 
     #[derive(Debug, Deserialize)]
@@ -158,6 +172,13 @@ mod tests {
         let body: Body =
             parse(br#" {"features": ["a"], "entities": {"k": [1]}, "mode": "fast", "limit": 3} "#).expect("parses");
         assert_eq!(body.features.as_deref(), Some(&["a".to_owned()][..]));
+        let body: Body = parse(
+            br#"{"nested": {"name": "n"}, "all": [{"name": "m"}], "shape": {"pair": [1, 2]}, "raw": [1, {"a": []}], "mode": null}"#,
+        )
+        .expect("parses");
+        assert!(matches!(body.shape, Some(Shape::Pair(1, 2))));
+        assert_eq!(body.all[0].name, "m");
+        assert_eq!(body.raw.expect("there").get(), r#"[1, {"a": []}]"#);
     }
 
     #[test]
@@ -205,6 +226,12 @@ mod tests {
             "unknown_field",
             "/nested/nam",
         );
+        // A list is not an object whose fields stand in their order.
+        expect(r#"{"nested": ["n"]}"#, 422, "wrong_type", "/nested");
+        expect(r#"{"nested": []}"#, 422, "wrong_type", "/nested");
+        expect(r#"{"all": [{"name": "n"}, ["n"]]}"#, 422, "wrong_type", "/all/1");
+        expect(r#"{"by_name": {"a": ["n"]}}"#, 422, "wrong_type", "/by_name/a");
+        expect(r#"{"shape": {"named": ["n"]}}"#, 422, "wrong_type", "/shape/named");
         expect("[]", 422, "wrong_type", "");
         expect(r#"[["a"], {"k": [1]}]"#, 422, "wrong_type", "");
         expect("[1,", 400, "not_parseable", "");

@@ -5,6 +5,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_path_to_error::Segment;
 
+use super::objects_only::ObjectsOnly;
+
 /// The problem of a text that did not parse as `T`; `error` is what the plain parse said.
 pub fn explain<'de, T: Deserialize<'de>>(text: &'de str, error: &serde_json::Error) -> Problem {
     if !error.is_data() {
@@ -15,7 +17,7 @@ pub fn explain<'de, T: Deserialize<'de>>(text: &'de str, error: &serde_json::Err
         return not_json(&error);
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+    match serde_path_to_error::deserialize::<_, T>(ObjectsOnly(&mut deserializer)) {
         Ok(_) => Problem::new(Code::NotParseable, without_position(error)),
         Err(error) => {
             let message = without_position(error.inner());

@@ -7,6 +7,7 @@ mod if_match;
 pub mod json;
 mod json_fault;
 mod json_scan;
+mod objects_only;
 mod path;
 mod percent;
 mod query;
