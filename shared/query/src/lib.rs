@@ -7,6 +7,8 @@ mod as_of_input;
 pub mod asof;
 mod batch_query;
 mod engine;
+#[cfg(test)]
+mod expression_parity;
 mod group_history;
 mod historical;
 mod in_order;
