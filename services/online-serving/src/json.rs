@@ -60,8 +60,8 @@ pub fn write(answer: &Answer<'_>, metadata: &[u8], style: Style) -> Result<Piece
     }
     let groups: Vec<GroupText> = answer.groups.iter().map(|group| writer.group(&group.cells)).collect();
     for (index, feature) in plan.features.iter().enumerate() {
-        let slot = SlotWriter::new(feature.slot, &feature.data_type, style.int64);
-        writer.feature(answer.cells(index), &slot, &groups[feature.group]);
+        let slot = &feature.writers[style.int64 as usize];
+        writer.feature(answer.cells(index), slot, &groups[feature.group]);
     }
     for (index, request) in plan.request.iter().enumerate() {
         let slot = SlotWriter::new(0, &request.data_type, style.int64);
@@ -77,7 +77,7 @@ pub fn write(answer: &Answer<'_>, metadata: &[u8], style: Style) -> Result<Piece
 
 /// What all columns of a group have in common: what stands behind their values. It is written once and repeated in each column.
 struct GroupText {
-    /// From the name of the first part behind the values to the end of the column, with the statuses as far as the rows decide them.
+    /// From the end of the values to the end of the column, with the statuses as far as the rows decide them.
     tail: Range<usize>,
     /// The same behind the statuses.
     times: Range<usize>,
@@ -94,6 +94,9 @@ impl Writer {
     fn group(&mut self, cells: &[Cell<'_>]) -> GroupText {
         let Style { include, no_time, .. } = self.style;
         let statuses = self.out.keep(|out| {
+            if include.values {
+                out.push(b']');
+            }
             if include.statuses {
                 part(out, include.values, "statuses");
                 list(out, cells, |out, cell| status(out, cell.status));
@@ -131,17 +134,17 @@ impl Writer {
         let include = self.style.include;
         let out = self.out.own();
         let nulls = if include.values {
-            part(out, false, "values");
-            out.push(b'[');
-            let nulls = slot.write_column(cells.iter().map(|cell| cell.row.as_ref()), out)?;
-            out.push(b']');
-            nulls
+            out.extend_from_slice(b"\"values\":[");
+            slot.write_column(cells.iter().map(|cell| cell.row.as_ref()), out)?
         } else {
             cells
                 .iter()
                 .any(|cell| cell.row.is_some_and(|row| !row.is_present(slot.slot())))
         };
         if nulls && include.statuses {
+            if include.values {
+                out.push(b']');
+            }
             part(out, include.values, "statuses");
             list(out, cells, |out, cell| {
                 let null = cell.row.is_some_and(|row| !row.is_present(slot.slot()));

@@ -1,6 +1,6 @@
 //! The answer now: the newest values of features, by name or by view, for many entities at once.
 //!
-//! A request is read without copying ([`request`]), finds the plan compiled for its list or view ([`plan`], kept by [`plans`]), reads all groups in one
+//! A request is read without copying ([`request`]), finds the plan compiled for its list or view ([`plan`], kept by [`plans`] and [`openings`]), reads all groups in one
 //! call to the store ([`read`]), evaluates the view's expressions ([`answer`]) and is written column by column straight from packed rows ([`json`]).
 
 mod answer;
@@ -8,6 +8,7 @@ mod arrow_ipc;
 mod columns;
 mod endpoints;
 mod json;
+mod openings;
 mod plan;
 mod plans;
 mod read;

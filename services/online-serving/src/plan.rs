@@ -8,7 +8,10 @@ use std::{
 use forebay_api::{Code, Problem, ProblemError, online_features::OnlineMetadata};
 use forebay_catalog::{Group, Snapshot, View};
 use forebay_model::{DataType, FeatureRef, GroupName, KeyType, Name, definitions::FeatureView};
-use forebay_rows::{Layouts, json::ColumnReader};
+use forebay_rows::{
+    Layouts,
+    json::{ColumnReader, Int64As, SlotWriter},
+};
 use forebay_server::ApiError;
 use forebay_sql::Expression;
 
@@ -53,6 +56,8 @@ pub struct PlanFeature {
     pub group: usize,
     pub slot: usize,
     pub data_type: DataType,
+    /// What writes it as JSON, with int64 as number and as string.
+    pub writers: [SlotWriter; 2],
 }
 
 #[derive(Debug)]
@@ -149,8 +154,10 @@ impl Plan {
                     });
                     plan.groups.len() - 1
                 });
+                let data_type = group.schema.slots[slot].data_type.clone();
                 plan.features.push(PlanFeature {
-                    data_type: group.schema.slots[slot].data_type.clone(),
+                    writers: [Int64As::Number, Int64As::String].map(|int64| SlotWriter::new(slot, &data_type, int64)),
+                    data_type,
                     name: asked.name.clone(),
                     feature: asked.feature.clone(),
                     group: read,

@@ -140,6 +140,12 @@ impl Fixture {
     }
 
     /// The status, code and first pointer of a refusal.
+    async fn answer(&self, body: String) -> Value {
+        let response = self.post("/v1/online-features", body, None).await;
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
+    }
+
     async fn refused(&self, body: impl Into<reqwest::Body>) -> (u16, String, String) {
         let response = self.post("/v1/online-features", body, None).await;
         let status = response.status().as_u16();
@@ -179,6 +185,71 @@ async fn values_come_column_by_column_with_statuses_and_times() {
              "statuses": ["PRESENT", "PRESENT", "PRESENT", "OUTSIDE_MAX_AGE", "NOT_FOUND", "NOT_FOUND", "NOT_FOUND"], "event_timestamps": times}
         ])
     );
+}
+
+#[tokio::test]
+async fn an_answer_for_many_is_the_answers_for_each() {
+    let fixture = Fixture::start().await;
+    let rows = (1000..1300).filter(|id| id % 7 != 0).map(|id| {
+        let sale_price = if id % 5 == 0 { Value::Null } else { json!(f64::from(id) / 8.0 - 140.0) };
+        json!({"product_id": id, "event_time": format!("2026-01-{:02}T00:00:00Z", 3 + id % 7), "sale_price": sale_price, "rooms": id})
+    });
+    fixture.put("product.value", rows.collect()).await;
+    // The list first, so that it is recognised from the second request on.
+    let asked = |ids: &[i32], more: &str| {
+        let names = r#"["product.value.sale_price", "product.value.rooms", "product.text.title"]"#;
+        format!(r#"{{"features": {names}, "entities": {{"product_id": {ids:?}}}{more}}}"#)
+    };
+    let ids: Vec<i32> = (1000..1300).collect();
+    for more in [
+        "",
+        r#", "include": ["values"]"#,
+        r#", "include": ["statuses", "event_timestamps"], "max_age": "4d""#,
+    ] {
+        let all = fixture.answer(asked(&ids, more)).await;
+        for (place, id) in ids.iter().enumerate().step_by(3) {
+            let one = fixture.answer(asked(&[*id], more)).await;
+            assert_eq!(one["metadata"], all["metadata"]);
+            for (one, all) in one["results"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .zip(all["results"].as_array().unwrap())
+            {
+                assert_eq!(one.as_object().unwrap().len(), all.as_object().unwrap().len());
+                for (part, values) in one.as_object().unwrap() {
+                    assert_eq!(values[0], all[part][place], "{part} of {id}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_recognised_changes_no_answer() {
+    let fixture = Fixture::start().await;
+    let features = r#"{"features": ["product.value.sale_price"]"#;
+    let good = format!(r#"{features}, "entities": {{"product_id": [1, 2]}}}}"#);
+    let first = fixture.answer(good.clone()).await;
+    for tail in [
+        r#", "entities": {"product_id": ["x"]}}"#,
+        r#", "features": ["product.value.rooms"], "entities": {"product_id": [1]}}"#,
+        r#", "view": "fair_price", "entities": {"product_id": [1]}}"#,
+        r#", "revision": 1, "entities": {"product_id": [1]}}"#,
+        r#", "entities": {"product_id": [1]}, "unknown": 1}"#,
+        r#", "entities": {"product_id": [1]}} x"#,
+        ", }",
+        "}",
+        "",
+    ] {
+        // Spelled otherwise, the list is not recognised.
+        let anew = fixture
+            .refused(format!(r#"{{ "features": ["product.value.sale_price"]{tail}"#))
+            .await;
+        let known = fixture.refused(format!("{features}{tail}")).await;
+        assert_eq!((known.0, known.1), (anew.0, anew.1), "{tail}");
+        assert_eq!(fixture.answer(good.clone()).await, first);
+    }
 }
 
 #[tokio::test]

@@ -70,6 +70,9 @@ impl OnlineRead {
     }
 }
 
+/// Room that [`OnlineAnswer::expect`] makes at most; what is longer grows as it comes.
+const EXPECTED_BYTES: usize = 4 << 20;
+
 /// The rows that a read found, in one arena; or, per group, why it could not be read.
 #[derive(Debug, Default)]
 pub struct OnlineAnswer {
@@ -84,6 +87,12 @@ impl OnlineAnswer {
     /// For backends: starts the answer to the next read.
     pub fn begin(&mut self) {
         self.groups.push(Ok(self.spans.len()));
+    }
+
+    /// For backends: makes room for so many rows of about so many bytes each, so that they need not be moved while they come.
+    pub fn expect(&mut self, rows: usize, bytes: usize) {
+        self.spans.reserve(rows);
+        self.arena.reserve(rows.saturating_mul(bytes).min(EXPECTED_BYTES));
     }
 
     /// For backends: the next key's row, or that there is none.

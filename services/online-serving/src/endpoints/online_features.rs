@@ -59,10 +59,21 @@ pub async fn online_features(
         None => JSON,
         Some(_) => accept::preferred(&headers, &[JSON, ARROW, MESSAGE_PACK])?,
     };
-    let request = parse(&body)?;
+    check_media_type(&body)?;
     let snapshot = deps.catalog.current();
+    let plans = snapshot.extensions().get_or_insert_with(Plans::default);
+    let opened = plans.openings.find(&body.bytes);
+    let opened = opened.as_ref().and_then(|(plan, rest)| Some((plan, read_rest(rest)?)));
+    let (request, plan) = match opened {
+        Some((plan, request)) => (request, Arc::clone(plan)),
+        None => {
+            let request = parse(&body)?;
+            let plan = plan(&deps, &snapshot, &plans, &body, &request)?;
+            (request, plan)
+        }
+    };
     let asked = Asked {
-        plan: plan(&deps, &snapshot, &request)?,
+        plan,
         max_age: request.max_age,
         strict: request.strict,
         deadline: context.deadline.into_std(),
@@ -97,15 +108,24 @@ pub async fn online_features(
     Ok(response)
 }
 
-fn parse(body: &RawBody) -> ApiResult<Request<'_>> {
-    if let Some(other) = body
-        .media_type
-        .as_deref()
-        .filter(|kind| *kind != JSON && !kind.ends_with("+json"))
-    {
-        let detail = format!("the content type {other:?} is not supported; send application/json");
-        return Err(Problem::parameter(Code::UnsupportedMediaType, "Content-Type", detail).into());
+fn check_media_type(body: &RawBody) -> ApiResult<()> {
+    match body.media_type.as_deref() {
+        Some(other) if other != JSON && !other.ends_with("+json") => {
+            let detail = format!("the content type {other:?} is not supported; send application/json");
+            Err(Problem::parameter(Code::UnsupportedMediaType, "Content-Type", detail).into())
+        }
+        _ => Ok(()),
     }
+}
+
+/// A request whose list of features is known already; `None` leaves it to [`parse`], which tells what is wrong.
+fn read_rest(rest: &[u8]) -> Option<Request<'_>> {
+    let request: Request<'_> = serde_json::from_slice(rest).ok()?;
+    let is_plain = request.features.is_none() && request.view.is_none() && request.revision.is_none();
+    is_plain.then_some(request)
+}
+
+fn parse(body: &RawBody) -> ApiResult<Request<'_>> {
     // The request's own types refuse keys that stand twice, and read no nested object: what parses needs no second look. What does not is parsed again as the
     // documented type, to tell what is wrong and where.
     serde_json::from_slice(&body.bytes).or_else(|error| {
@@ -114,12 +134,22 @@ fn parse(body: &RawBody) -> ApiResult<Request<'_>> {
     })
 }
 
-fn plan(deps: &Deps, snapshot: &Snapshot, request: &Request<'_>) -> ApiResult<Arc<Plan>> {
-    let plans = snapshot.extensions().get_or_insert_with(Plans::default);
+fn plan(
+    deps: &Deps,
+    snapshot: &Snapshot,
+    plans: &Plans,
+    body: &RawBody,
+    request: &Request<'_>,
+) -> ApiResult<Arc<Plan>> {
     match (request.features, &request.view) {
-        (Some(features), None) if request.revision.is_none() => plans.get_or_compile(features.get().as_bytes(), || {
-            of_features(deps, snapshot, features.get())
-        }),
+        (Some(features), None) if request.revision.is_none() => {
+            let text = features.get();
+            if let Some(plan) = plans.get(text.as_bytes()) {
+                plans.openings.note(&body.bytes, features, &plan);
+                return Ok(plan);
+            }
+            plans.get_or_compile(text.as_bytes(), || of_features(deps, snapshot, text))
+        }
         (None, Some(view)) => {
             let key = format!("{view}@{}", request.revision.unwrap_or_default());
             plans.get_or_compile(key.as_bytes(), || of_view(deps, snapshot, view, request.revision))
