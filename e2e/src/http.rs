@@ -25,10 +25,12 @@ pub struct Answer {
 
 impl Http {
     pub fn new(base_url: impl Into<String>) -> Self {
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_secs(120))
-            .build()
-            .expect("a client");
+        Self::with_timeout(base_url, Duration::from_secs(120))
+    }
+
+    /// One that gives up on an answer after so long.
+    pub fn with_timeout(base_url: impl Into<String>, timeout: Duration) -> Self {
+        let client = reqwest::Client::builder().timeout(timeout).build().expect("a client");
         Http {
             base_url: base_url.into(),
             client,

@@ -6,13 +6,25 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use crate::lake::Lake;
+
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 
 /// Runs a script of `python/` and returns what it printed. Fails the test when the script fails.
 pub fn run(script: &str, arguments: &[&str]) -> String {
+    run_with(&[], script, arguments)
+}
+
+/// The same for a script that reads or writes a lake.
+pub fn run_on(lake: &Lake, script: &str, arguments: &[&str]) -> String {
+    run_with(&lake.variables(), script, arguments)
+}
+
+fn run_with(variables: &[(&str, String)], script: &str, arguments: &[&str]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("python").join(script);
     let mut command = Command::new(interpreter());
     command.arg(&script).args(arguments).env("FEAST_USAGE", "False");
+    command.envs(variables.iter().map(|(name, value)| (name, value)));
     let output = command.output().expect("the interpreter runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(

@@ -1,24 +1,24 @@
 //! What a scenario plays on: an installation, and names in it that nobody else uses.
 
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::http::Http;
+use crate::lake::Lake;
 
 /// An installation and a domain of one's own in it.
 #[derive(Clone, Debug)]
 pub struct Stage {
     pub http: Http,
-    /// The root of the lake, which the scenario may write to as an outsider.
-    pub lake: PathBuf,
+    /// The lake, which the scenario may write to as an outsider.
+    pub lake: Lake,
     /// The domain's name, also the prefix of other names.
     pub domain: String,
 }
 
 impl Stage {
-    pub fn new(http: Http, lake: PathBuf) -> Self {
+    pub fn new(http: Http, lake: Lake) -> Self {
         let unique = uuid::Uuid::new_v4().simple().to_string();
         Stage {
             http,
@@ -32,9 +32,22 @@ impl Stage {
         format!("{}.{name}", self.domain)
     }
 
-    /// The folder of a group's Delta table.
-    pub fn table(&self, group: &str) -> PathBuf {
-        self.lake.join(&self.domain).join(group)
+    /// A group's Delta table, as a path under the lake's root.
+    pub fn table(&self, group: &str) -> String {
+        format!("{}/{group}", self.domain)
+    }
+
+    /// Waits until a group's table is made, which it is as soon as the group is ready.
+    pub async fn has_table(&self, group: &str) {
+        eventually(
+            Duration::from_secs(60),
+            "the group's table is made",
+            async || match self.lake.commits(&self.table(group)).await.is_empty() {
+                true => Err("no log".to_owned()),
+                false => Ok(()),
+            },
+        )
+        .await;
     }
 
     /// Applies YAML in which `DOMAIN` stands for the stage's domain.
@@ -89,6 +102,14 @@ pub async fn eventually<T>(within: Duration, what: &str, mut ask: impl AsyncFnMu
             Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
         }
     }
+}
+
+/// Whether a process that follows a group's table says that it has stopped.
+pub async fn is_stopped(http: &Http, group: &str) -> bool {
+    let metrics = http.get("/metrics").await.text();
+    metrics
+        .lines()
+        .any(|line| line.starts_with("forebay_follower_stopped") && line.contains(group) && line.ends_with(" 1"))
 }
 
 /// The columns of a JSON answer to a historical query: the values of the column of this name.

@@ -63,7 +63,7 @@ impl Server {
         // What it said the last time would pass for ready.
         let log = self.folder.join("log");
         std::fs::write(&log, "").map_err(Error::file(&log))?;
-        *process = Some(Supervised::start(&self.command, &self.folder, &self.all)?);
+        *process = Some(Supervised::start(&self.command, &log, &self.all)?);
         Ok(())
     }
 

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use crate::Error;
 
-/// `$1` is the server's folder, `$2` what to remove in the end, the rest the server's command. Job control is off, so the server stays in the shell's process group.
+/// `$1` is the server's log, `$2` what to remove in the end, the rest the server's command. Job control is off, so the server stays in the shell's process group.
 const SUPERVISE: &str = r#"
-folder=$1; all=$2; shift 2
-"$@" </dev/null >>"$folder/log" 2>&1 &
+log=$1; all=$2; shift 2
+"$@" </dev/null >>"$log" 2>&1 &
 server=$!
 echo "$server"
 while read -r line; do
@@ -40,18 +40,17 @@ pub struct Supervised {
 }
 
 impl Supervised {
-    /// Starts a command whose output is appended to `log` in the folder. `all`, which is this folder or holds it, is removed if this process ends without
-    /// dropping the handle. Of the command its program, arguments and variables count.
+    /// Starts a command whose output is appended to `log`. The folder `all` is removed if this process ends without dropping the handle. Of the command its
+    /// program, arguments and variables count.
     ///
     /// # Errors
     /// When there is no shell, or the log cannot be written.
-    pub fn start(command: &Command, folder: &Path, all: &Path) -> Result<Supervised, Error> {
-        let log = folder.join("log");
+    pub fn start(command: &Command, log: &Path, all: &Path) -> Result<Supervised, Error> {
         File::options()
             .create(true)
             .append(true)
-            .open(&log)
-            .map_err(Error::file(&log))?;
+            .open(log)
+            .map_err(Error::file(log))?;
         let failed = |source| Error::Start {
             command: format!("{command:?}"),
             source,
@@ -59,7 +58,7 @@ impl Supervised {
         let mut shell = Command::new("sh");
         shell
             .args(["-c", SUPERVISE, "supervise"])
-            .args([folder, all])
+            .args([log, all])
             .arg(command.get_program())
             .args(command.get_args())
             .stdin(Stdio::piped())
@@ -145,7 +144,7 @@ mod tests {
     }
 
     fn sleeps(folder: &Path) -> Supervised {
-        Supervised::start(Command::new("sleep").arg("600"), folder, folder).expect("sleep starts")
+        Supervised::start(Command::new("sleep").arg("600"), &folder.join("log"), folder).expect("sleep starts")
     }
 
     #[test]
@@ -163,7 +162,8 @@ mod tests {
     #[test]
     fn one_that_ends_by_itself_is_not_running() {
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Supervised::start(&Command::new("false"), folder.path(), folder.path()).expect("it starts");
+        let server =
+            Supervised::start(&Command::new("false"), &folder.path().join("log"), folder.path()).expect("it starts");
         let begin = Instant::now();
         while server.is_running() {
             assert!(begin.elapsed() < Duration::from_secs(10));

@@ -1,4 +1,5 @@
-//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask servers`, `cargo xtask openapi`.
+//! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask chaos`, `cargo xtask servers`,
+//! `cargo xtask openapi`.
 
 mod check;
 mod demo;
@@ -44,10 +45,25 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
+    /// Kills and pauses services and their backends under load for about half an hour, and ends with figures.
+    Chaos {
+        /// Only these parts, such as `kills`, `kafka`, `cassandra`, `s3`, `slow`, `zombies`, `replicas`, `commits`.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
     /// Starts Cassandra, Kafka and an S3 server, prints the variables by which tests find them, and runs until it is ended.
     Servers,
     /// Renews the documents under openapi/ from the code.
     Openapi,
+}
+
+fn chaos(only: &[String]) -> Result<(), shell::Error> {
+    shell::run(
+        shell::cargo()
+            .args(["test", "--locked", "--package", "forebay-e2e", "--test", "end_to_end"])
+            .args(["chaos::chaos", "--", "--ignored", "--nocapture", "--exact"])
+            .env("FOREBAY_CHAOS", only.join(",")),
+    )
 }
 
 fn main() -> ExitCode {
@@ -64,6 +80,7 @@ fn main() -> ExitCode {
             stop,
         }),
         Command::Test { only } => check::run(&only),
+        Command::Chaos { only } => chaos(&only),
         Command::Servers => servers::run(),
         Command::Openapi => openapi::renew(),
     };

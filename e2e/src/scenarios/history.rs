@@ -217,14 +217,9 @@ async fn uploads(stage: &Stage) {
         assert_eq!(json!(column(&answer, "weight")), json!([0.5, 0.25]));
     }
     // The same by the path of a file in the lake.
-    let folder = stage.lake.join(&stage.domain);
-    std::fs::create_dir_all(&folder).expect("a folder in the lake");
-    std::fs::write(folder.join("spine.parquet"), files::parquet(&batch)).expect("the lake takes it");
-    let answer = query(
-        stage,
-        json!({"features": [price], "spine": {"uri": format!("{}/spine.parquet", stage.domain)}}),
-    )
-    .await;
+    let path = format!("{}/spine.parquet", stage.domain);
+    stage.lake.put(&path, files::parquet(&batch)).await;
+    let answer = query(stage, json!({"features": [price], "spine": {"uri": path}})).await;
     assert_eq!(json!(column(&answer, &price)), json!([15.0, null]));
 }
 

@@ -26,25 +26,11 @@ features: [{name: score, type: float64}, {name: label, type: string}]
 /// An append by deltalake is ingested; an OPTIMIZE by it changes no answer; a DELETE by it stops the group, loudly.
 pub async fn plays(stage: &Stage) {
     stage.apply(GROUP).await;
-    let table = stage.table("facts").display().to_string();
     let score = || stage.group("facts.score");
-
-    // The table is there as soon as the group is ready.
-    eventually(Duration::from_secs(20), "the group's table is made", async || {
-        if stage.table("facts").join("_delta_log").exists() {
-            Ok(())
-        } else {
-            Err("no log".to_owned())
-        }
-    })
-    .await;
-    python::run(
-        "outsider.py",
-        &[
-            "append",
-            &table,
-            r#"[{"item_id": 1, "age": 100, "score": 0.5, "label": "a"}, {"item_id": 2, "age": 50, "score": null, "label": ""}]"#,
-        ],
+    stage.has_table("facts").await;
+    append(
+        stage,
+        r#"[{"item_id": 1, "age": 100, "score": 0.5, "label": "a"}, {"item_id": 2, "age": 50, "score": null, "label": ""}]"#,
     );
     answers(
         stage,
@@ -53,30 +39,15 @@ pub async fn plays(stage: &Stage) {
     )
     .await;
     // A late row goes offline and never over a newer one online; a newer one wins; a delete is a row.
-    python::run(
-        "outsider.py",
-        &[
-            "append",
-            &table,
-            r#"[{"item_id": 1, "age": 500, "score": 9.0, "label": "late"}]"#,
-        ],
-    );
-    python::run(
-        "outsider.py",
-        &[
-            "append",
-            &table,
-            r#"[{"item_id": 2, "age": 10, "score": 2.0, "label": "b"}, {"item_id": 3, "age": 10, "score": 3.0, "label": "c"}]"#,
-        ],
+    append(stage, r#"[{"item_id": 1, "age": 500, "score": 9.0, "label": "late"}]"#);
+    append(
+        stage,
+        r#"[{"item_id": 2, "age": 10, "score": 2.0, "label": "b"}, {"item_id": 3, "age": 10, "score": 3.0, "label": "c"}]"#,
     );
     answers(stage, json!([0.5, 2.0, 3.0]), json!(["PRESENT", "PRESENT", "PRESENT"])).await;
-    python::run(
-        "outsider.py",
-        &[
-            "append",
-            &table,
-            r#"[{"item_id": 3, "age": 5, "score": null, "label": null, "deleted": true}]"#,
-        ],
+    append(
+        stage,
+        r#"[{"item_id": 3, "age": 5, "score": null, "label": null, "deleted": true}]"#,
     );
     answers(
         stage,
@@ -88,15 +59,8 @@ pub async fn plays(stage: &Stage) {
     let history = json!({"features": [score()], "period": {}, "entities": {"item_id": [1]}});
     let before = stage.http.post("/v1/historical-features", &history).await.expect(200);
     assert_eq!(column(&before, &score()), &vec![json!(9.0), json!(0.5)]);
-    python::run("outsider.py", &["optimize", &table]);
-    python::run(
-        "outsider.py",
-        &[
-            "append",
-            &table,
-            r#"[{"item_id": 4, "age": 5, "score": 4.0, "label": "after"}]"#,
-        ],
-    );
+    outsider(stage, &["optimize"]);
+    append(stage, r#"[{"item_id": 4, "age": 5, "score": 4.0, "label": "after"}]"#);
     eventually(
         Duration::from_secs(20),
         "rows after the OPTIMIZE come online",
@@ -124,38 +88,16 @@ pub async fn plays(stage: &Stage) {
 /// A commit that takes rows away stops the group; online keeps what it had until an operator rebuilds it.
 pub async fn a_delete_stops_the_group(stage: &Stage, stopped: impl AsyncFn(&str) -> bool) {
     stage.apply(GROUP).await;
-    let table = stage.table("facts").display().to_string();
-    eventually(Duration::from_secs(20), "the group's table is made", async || {
-        if stage.table("facts").join("_delta_log").exists() {
-            Ok(())
-        } else {
-            Err("no log".to_owned())
-        }
-    })
-    .await;
-    python::run(
-        "outsider.py",
-        &[
-            "append",
-            &table,
-            r#"[{"item_id": 1, "age": 100, "score": 0.5, "label": "a"}]"#,
-        ],
-    );
+    stage.has_table("facts").await;
+    append(stage, r#"[{"item_id": 1, "age": 100, "score": 0.5, "label": "a"}]"#);
     answers(
         stage,
         json!([0.5, null, null]),
         json!(["PRESENT", "NOT_FOUND", "NOT_FOUND"]),
     )
     .await;
-    python::run("outsider.py", &["delete", &table]);
-    python::run(
-        "outsider.py",
-        &[
-            "append",
-            &table,
-            r#"[{"item_id": 2, "age": 10, "score": 2.0, "label": "b"}]"#,
-        ],
-    );
+    outsider(stage, &["delete"]);
+    append(stage, r#"[{"item_id": 2, "age": 10, "score": 2.0, "label": "b"}]"#);
     let group = stage.group("facts");
     eventually(Duration::from_secs(20), "the group is stopped", async || {
         if stopped(&group).await {
@@ -171,6 +113,22 @@ pub async fn a_delete_stops_the_group(stage: &Stage, stopped: impl AsyncFn(&str)
         json!(["PRESENT", "NOT_FOUND", "NOT_FOUND"]),
     )
     .await;
+}
+
+fn append(stage: &Stage, rows: &str) {
+    outsider(stage, &["append", rows]);
+}
+
+/// A command of `outsider.py` on the group's table.
+fn outsider(stage: &Stage, words: &[&str]) {
+    let table = stage.lake.location(&stage.table("facts"));
+    let arguments: Vec<_> = words[..1]
+        .iter()
+        .copied()
+        .chain([table.as_str()])
+        .chain(words[1..].iter().copied())
+        .collect();
+    python::run_on(&stage.lake, "outsider.py", &arguments);
 }
 
 /// Waits until the scores of items 1 to 3 are these.

@@ -7,6 +7,8 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use serde_json::{Map, Value, json};
 
 use crate::oracle::{Oracle, Row, Told};
@@ -194,6 +196,32 @@ pub struct Filled {
     visible: Vec<usize>,
     /// Moments between the pushes.
     marks: Vec<i64>,
+}
+
+/// Groups that were filled at random.
+#[derive(Debug)]
+pub struct Groups(Vec<Filled>);
+
+impl Groups {
+    /// Fills so many groups and checks each at once.
+    pub async fn filled(stage: &Stage, count: usize) -> Self {
+        let mut runner = TestRunner::default();
+        let mut groups = Vec::new();
+        for number in 0..count {
+            let plan = plans().new_tree(&mut runner).expect("a plan").current();
+            let group = fill(stage, &format!("g{number}"), &plan).await;
+            group.check(stage).await;
+            groups.push(group);
+        }
+        Groups(groups)
+    }
+
+    /// They still answer as they must.
+    pub async fn check(&self, stage: &Stage) {
+        for group in &self.0 {
+            group.check(stage).await;
+        }
+    }
 }
 
 struct Pushed {

@@ -6,6 +6,7 @@ use forebay_api::Code;
 use serde_json::json;
 
 use super::errors::Seen;
+use crate::lake::Lake;
 use crate::process::Launch;
 use crate::stage::Stage;
 
@@ -29,7 +30,7 @@ pub async fn plays(data_dir: &Path) -> Seen {
     let mut seen = Seen::default();
     let launch = Launch::new(data_dir);
     let process = launch.start().await;
-    let mut stage = Stage::new(process.http.clone(), data_dir.join("lake"));
+    let mut stage = Stage::new(process.http.clone(), Lake::folder(data_dir.join("lake")));
     stage.apply(BUNDLE).await;
     not_ready(&stage, &mut seen).await;
     one_key_at_once(&stage, &mut seen).await;
@@ -81,8 +82,9 @@ pub async fn plays(data_dir: &Path) -> Seen {
 
     // The group's table is gone, and what stands in its place is none.
     let process = launch.start().await;
-    std::fs::remove_dir_all(stage.table("facts")).expect("the table was there");
-    std::fs::write(stage.table("facts"), b"no table").expect("the lake takes it");
+    let table = stage.lake.as_folder().join(stage.table("facts"));
+    std::fs::remove_dir_all(&table).expect("the table was there");
+    std::fs::write(&table, b"no table").expect("the lake takes it");
     seen.note(
         &process.http.post("/v1/historical-features", &history).await,
         Code::Unavailable,
@@ -92,15 +94,15 @@ pub async fn plays(data_dir: &Path) -> Seen {
 
 /// A group whose table cannot be made is registered and answers that it is not ready.
 async fn not_ready(stage: &Stage, seen: &mut Seen) {
-    std::fs::create_dir_all(stage.lake.join(&stage.domain)).expect("a folder in the lake");
-    std::fs::write(stage.table("blocked"), b"no table").expect("the lake takes it");
+    let table = stage.lake.as_folder().join(stage.table("blocked"));
+    stage.lake.put(&stage.table("blocked"), b"no table".to_vec()).await;
     stage
         .apply("kind: FeatureGroup\nname: DOMAIN.blocked\nentities: [DOMAIN_item]\nfeatures: [{name: price, type: float64}]\n")
         .await;
     let row = json!({"item_id": 1, "event_time": "2026-01-02T00:00:00Z", "price": 1.0});
     let path = format!("/v1/rows/{}", stage.group("blocked"));
     seen.note(&stage.http.post(&path, &json!({"rows": [row]})).await, Code::NotReady);
-    std::fs::remove_file(stage.table("blocked")).expect("it was there");
+    std::fs::remove_file(table).expect("it was there");
     crate::stage::eventually(
         std::time::Duration::from_secs(60),
         "the group is ready once its table can be made",

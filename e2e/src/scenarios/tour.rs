@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use arrow::array::RecordBatch;
 use forebay_example_real_estate::calendar::{self, DAY};
 use forebay_example_real_estate::clicks::{Click, clicks};
 use forebay_example_real_estate::draw::Draw;
@@ -32,13 +33,9 @@ pub async fn load(stage: &Stage) {
     let draw = Draw::new(SEED);
     let sales = Sale::all().expect("the example's file");
     let history = listings_by_year(&listings(&sales, draw)).expect("columns fit");
-    write_delta(&stage.lake.join("listings"), &history)
-        .await
-        .expect("an empty lake");
+    put_table(stage, "listings", &history).await;
     let labels = labels_batch(&labels(&sales, draw)).expect("columns fit");
-    write_delta(&stage.lake.join("labels"), &[labels])
-        .await
-        .expect("an empty lake");
+    put_table(stage, "labels", &[labels]).await;
 
     let applied = stage.http.post_yaml("/v1/apply", &[], FEATURES).await.expect(200);
     let actions: BTreeSet<_> = applied["changes"]
@@ -53,6 +50,14 @@ pub async fn load(stage: &Stage) {
     push_lines(stage, "visitor.click", &clicks(&sales, draw)).await;
     let run = stage.run(&json!({"groups": BATCH_GROUPS})).await;
     assert_eq!(run["state"], "succeeded", "{run}");
+}
+
+/// A Delta table in the lake, one version per batch.
+async fn put_table(stage: &Stage, name: &str, batches: &[RecordBatch]) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let table = folder.path().join(name);
+    write_delta(&table, batches).await.expect("an empty folder");
+    stage.lake.put_folder(name, &table).await;
 }
 
 /// Pushes rows as NDJSON, 5,000 to a request.

@@ -1,4 +1,6 @@
-use std::collections::BTreeMap;
+//! What callers sent, and what they were told.
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
@@ -35,7 +37,7 @@ impl Row {
     }
 }
 
-/// What callers know: what they sent, and what they were told.
+/// The book of all callers.
 #[derive(Clone, Default)]
 pub struct Ledger(Arc<Mutex<Inner>>);
 
@@ -44,12 +46,31 @@ struct Inner {
     /// By idempotency key, what was sent and not answered yet.
     unanswered: BTreeMap<String, Vec<Row>>,
     acknowledged: Vec<Row>,
+    /// Rows sent without a key and without an answer: they may be there, once, or not.
+    uncertain: BTreeSet<Row>,
+    /// By item, the latest event time that a caller was told readers see.
+    visible: BTreeMap<i64, i64>,
+    /// How many rows a caller was told are offline.
+    offline: usize,
     /// By pusher, the number of the next row.
     next: BTreeMap<i64, i64>,
     /// The last bundle that was sent, and the last that was answered.
     sent: u64,
     applied: u64,
     runs: Vec<String>,
+    counts: Counts,
+}
+
+/// How often what happened to callers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Requests with rows that were sent again with their key.
+    pub repeats: usize,
+    /// Answers to readers, and how many of them had the values.
+    pub reads: usize,
+    pub reads_with_values: usize,
+    /// Historical queries that were answered.
+    pub queries: usize,
 }
 
 impl Ledger {
@@ -57,27 +78,68 @@ impl Ledger {
         work(&mut self.0.lock().expect("no worker panicked"))
     }
 
-    /// Notes the next request of a pusher before it is sent: its key and its rows.
-    pub fn send(&self, pusher: i64, count: i64) -> (String, Vec<Row>) {
+    /// The next rows of a pusher.
+    pub fn rows_of(&self, pusher: i64, count: i64) -> Vec<Row> {
         self.with(|inner| {
             let next = inner.next.entry(pusher).or_default();
-            let rows: Vec<_> = (*next..*next + count).map(|number| Row::of(pusher, number)).collect();
-            let key = format!("{pusher}-{next}");
+            let rows = (*next..*next + count).map(|number| Row::of(pusher, number)).collect();
             *next += count;
-            inner.unanswered.insert(key.clone(), rows.clone());
-            (key, rows)
+            rows
         })
     }
 
-    pub fn acknowledge(&self, key: &str) {
+    /// Notes the next request of a pusher before it is sent: its key and its rows.
+    pub fn send(&self, pusher: i64, count: i64) -> (String, Vec<Row>) {
+        let rows = self.rows_of(pusher, count);
+        let key = format!("{pusher}-{}", rows[0].number);
+        self.with(|inner| inner.unanswered.insert(key.clone(), rows.clone()));
+        (key, rows)
+    }
+
+    /// A request was answered as accepted; with `visible`, also that both stores hold its rows.
+    pub fn acknowledge(&self, key: &str, visible: bool) {
         self.with(|inner| {
-            let rows = inner.unanswered.remove(key).expect("it was sent");
+            // Another attempt may have been answered before.
+            let Some(rows) = inner.unanswered.remove(key) else {
+                return;
+            };
+            if visible {
+                inner.offline += rows.len();
+                for row in &rows {
+                    let latest = inner.visible.entry(row.item).or_insert(row.event_time);
+                    *latest = row.event_time.max(*latest);
+                }
+            }
             inner.acknowledged.extend(rows);
         });
     }
 
+    /// Rows without a key were answered as accepted.
+    pub fn accept(&self, rows: &[Row]) {
+        self.with(|inner| inner.acknowledged.extend_from_slice(rows));
+    }
+
+    /// Rows without a key were not answered, and are not sent again.
+    pub fn doubt(&self, rows: &[Row]) {
+        self.with(|inner| inner.uncertain.extend(rows.iter().copied()));
+    }
+
+    pub fn uncertain(&self) -> BTreeSet<Row> {
+        self.with(|inner| inner.uncertain.clone())
+    }
+
     pub fn unanswered(&self) -> BTreeMap<String, Vec<Row>> {
         self.with(|inner| inner.unanswered.clone())
+    }
+
+    /// By item, the latest event time that readers see at least.
+    pub fn visible(&self) -> BTreeMap<i64, i64> {
+        self.with(|inner| inner.visible.clone())
+    }
+
+    /// How many rows historical queries see at least.
+    pub fn offline(&self) -> usize {
+        self.with(|inner| inner.offline)
     }
 
     /// All acknowledged rows, in order.
@@ -129,6 +191,14 @@ impl Ledger {
 
     pub fn runs(&self) -> Vec<String> {
         self.with(|inner| inner.runs.clone())
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.with(|inner| inner.counts)
+    }
+
+    pub fn count_up(&self, count: impl FnOnce(&mut Counts)) {
+        self.with(|inner| count(&mut inner.counts));
     }
 
     pub fn summary(&self) -> String {

@@ -1,9 +1,5 @@
-//! Kill -9 at random moments, while rows come in, tables are compacted, runs are under way and definitions are applied: after each start every
-//! acknowledged row is in both stores, once, no bundle is applied by half, and runs go on.
-
-mod check;
-mod ledger;
-mod work;
+//! Kill -9 of the one process at random moments, while rows come in, tables are compacted, runs are under way and definitions are applied: after each start
+//! every acknowledged row is in both stores, once, no bundle is applied by half, and runs go on.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,9 +7,11 @@ use std::time::{Duration, Instant};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::lake::Lake;
+use crate::load::ledger::Ledger;
+use crate::load::{check, work};
 use crate::process::Launch;
 use crate::stage::Stage;
-use ledger::Ledger;
 
 /// How often the server is killed.
 const KILLS: usize = 32;
@@ -24,33 +22,32 @@ const FULL_CHECK_EVERY: usize = 8;
 /// The latest moment of a kill, counted from when work began.
 const LATEST_KILL: Duration = Duration::from_millis(1_500);
 
+/// Everything that happens now and then happens all the time.
+pub const BUSY: [(&str, &str); 6] = [
+    ("SINKS__FLUSH_INTERVAL_MS", "50"),
+    ("SINKS__EARLY_FLUSH_INTERVAL_MS", "20"),
+    ("SINKS__FOLLOW_INTERVAL_MS", "20"),
+    ("SINKS__UPKEEP_INTERVAL_MS", "50"),
+    ("SINKS__COMPACTION_MIN_FILES", "3"),
+    ("SINKS__CHECKPOINT_EVERY", "4"),
+];
+
 /// Plays on a folder of its own.
 pub async fn plays(data_dir: &Path) {
-    let mut launch = Launch::new(data_dir);
-    // Everything that happens now and then happens all the time.
-    for (setting, value) in [
-        ("FLUSH_INTERVAL_MS", "50"),
-        ("EARLY_FLUSH_INTERVAL_MS", "20"),
-        ("FOLLOW_INTERVAL_MS", "20"),
-        ("UPKEEP_INTERVAL_MS", "50"),
-        ("COMPACTION_MIN_FILES", "3"),
-        ("CHECKPOINT_EVERY", "4"),
-    ] {
-        launch = launch.setting(&format!("FOREBAY_SINKS__{setting}"), value);
-    }
+    let launch = BUSY.iter().fold(Launch::new(data_dir), |launch, (name, value)| {
+        launch.setting(&format!("FOREBAY_{name}"), value)
+    });
     let mut random = ChaCha8Rng::seed_from_u64(9);
     let ledger = Ledger::default();
     let mut process = launch.start().await;
-    let mut stage = Stage::new(process.http.clone(), data_dir.join("lake"));
+    let mut stage = Stage::new(process.http.clone(), Lake::folder(data_dir.join("lake")));
     work::define(&stage).await;
     for kill in 1..=KILLS {
-        let workers = work::start(&stage, &ledger);
+        let shift = work::start(&stage, &ledger);
         let moment = Duration::from_millis(random.random_range(20..LATEST_KILL.as_millis() as u64));
         tokio::time::sleep(moment).await;
         process.kill();
-        for worker in workers {
-            worker.await.expect("a worker ends when the server does");
-        }
+        shift.end().await;
         let start = Instant::now();
         process = launch.start().await;
         eprintln!(
@@ -59,7 +56,7 @@ pub async fn plays(data_dir: &Path) {
             ledger.summary()
         );
         stage.http = process.http.clone();
-        check::bundles_are_whole(&stage, &ledger).await;
+        check::the_last_bundle_is_there(&stage, &ledger).await;
         work::repeat_what_was_not_answered(&stage, &ledger).await;
         check::some_rows_are_online(&stage, &ledger).await;
         if kill % FULL_CHECK_EVERY == 0 {
@@ -73,6 +70,7 @@ pub async fn plays(data_dir: &Path) {
         ledger.summary()
     );
     check::computed_rows_are_there_once(&stage, &ledger).await;
-    check::tables_were_compacted(&stage);
+    check::online_is_the_point_in_time_answer(&stage, &ledger).await;
+    check::tables_were_compacted(&stage).await;
     assert!(process.terminate(), "after all that it still ends in good order");
 }

@@ -1,0 +1,207 @@
+//! One base URL for services that run apart: a reverse proxy with the plain prefix rules that an Ingress has.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+/// Which service has which paths; what no rule names goes to the first.
+pub const SERVICES: [(&str, &[&str]); 5] = [
+    (
+        "registry",
+        &[
+            "/v1/domains",
+            "/v1/entities",
+            "/v1/groups",
+            "/v1/features",
+            "/v1/views",
+            "/v1/sources",
+            "/v1/graph",
+            "/v1/plan",
+            "/v1/apply",
+            "/v1/search",
+            "/v1/changes",
+            "/v1/info",
+            "/schemas",
+            "/subjects",
+            "/config",
+            "/mode",
+        ],
+    ),
+    ("compute", &["/v1/runs", "/v1/schedule", "/v1/streams"]),
+    (
+        "ingestion",
+        &[
+            "/v1/rows",
+            "/v1/imports",
+            "/v1/receipts",
+            "/v1/rejected",
+            "/v1/erasures",
+        ],
+    ),
+    ("online-serving", &["/v1/online-features", "/get-online-features"]),
+    (
+        "offline-query",
+        &[
+            "/v1/historical-features",
+            "/v1/spines",
+            "/v1/training-sets",
+            "/v1/statistics",
+        ],
+    ),
+];
+
+/// The service that a path belongs to.
+pub fn service_of(path: &str) -> &'static str {
+    let is_under = |prefix: &&str| {
+        path.strip_prefix(*prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    SERVICES
+        .iter()
+        .find(|(_, prefixes)| prefixes.iter().any(|prefix| is_under(prefix)))
+        .map_or(SERVICES[0].0, |(service, _)| service)
+}
+
+/// Where the copies of each service are.
+#[derive(Clone, Debug, Default)]
+struct Upstreams(Arc<RwLock<BTreeMap<String, Vec<SocketAddr>>>>);
+
+/// A running proxy. It ends with the process.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    upstreams: Upstreams,
+}
+
+#[derive(Clone, Debug)]
+struct Forwarding {
+    upstreams: Upstreams,
+    turn: Arc<AtomicUsize>,
+    client: reqwest::Client,
+}
+
+impl Proxy {
+    /// Listens on a port of its own, in a thread of its own: it serves all tests of the process, whose runtimes come and go.
+    pub fn start() -> Self {
+        let upstreams = Upstreams::default();
+        let forwarding = Forwarding {
+            upstreams: upstreams.clone(),
+            turn: Arc::default(),
+            client: reqwest::Client::builder()
+                .redirect(reqwest::redirect::Policy::none())
+                // A copy that is started again has another address; a connection to the one before is of no use.
+                .pool_idle_timeout(std::time::Duration::from_secs(10))
+                .build()
+                .expect("a client"),
+        };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket");
+        let address = listener.local_addr().expect("an address");
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async move {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+                let router = Router::new().fallback(forward).with_state(forwarding);
+                axum::serve(listener, router).await.expect("the proxy serves");
+            });
+        });
+        Proxy { address, upstreams }
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// From here on, requests of this service go to these copies.
+    pub fn route(&self, service: &str, copies: Vec<SocketAddr>) {
+        let mut upstreams = self.upstreams.0.write().unwrap_or_else(PoisonError::into_inner);
+        upstreams.insert(service.to_owned(), copies);
+    }
+}
+
+impl Upstreams {
+    fn of(&self, service: &str) -> Vec<SocketAddr> {
+        let upstreams = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        upstreams.get(service).cloned().unwrap_or_default()
+    }
+}
+
+/// Sends a request to one copy after the other until one takes the connection: after that it may have been seen, and is not sent again.
+async fn forward(State(forwarding): State<Forwarding>, request: Request) -> Response {
+    let path = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |path| path.as_str())
+        .to_owned();
+    let copies = forwarding.upstreams.of(service_of(request.uri().path()));
+    let (parts, body) = request.into_parts();
+    let first = forwarding.turn.fetch_add(1, Ordering::Relaxed);
+    // A body can be sent once only, so who takes the connection is found out before.
+    for offset in 0..copies.len() {
+        let copy = copies[(first + offset) % copies.len()];
+        if tokio::net::TcpStream::connect(copy).await.is_err() {
+            continue;
+        }
+        let sent = forwarding
+            .client
+            .request(parts.method.clone(), format!("http://{copy}{path}"))
+            .headers(without_hop_by_hop(parts.headers.clone()))
+            .body(reqwest::Body::wrap_stream(body.into_data_stream()))
+            .send()
+            .await;
+        return match sent {
+            Ok(answer) => {
+                let (status, headers) = (answer.status(), without_hop_by_hop(answer.headers().clone()));
+                (status, headers, Body::from_stream(answer.bytes_stream())).into_response()
+            }
+            Err(error) => (StatusCode::BAD_GATEWAY, format!("{copy}: {error}")).into_response(),
+        };
+    }
+    (StatusCode::BAD_GATEWAY, "no copy takes a connection").into_response()
+}
+
+/// What is between two neighbours only.
+fn without_hop_by_hop(mut headers: HeaderMap) -> HeaderMap {
+    for name in [CONNECTION, TRANSFER_ENCODING, HOST] {
+        headers.remove(name);
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_go_by_whole_segments() {
+        assert_eq!(service_of("/v1/rows/product.value"), "ingestion");
+        assert_eq!(service_of("/v1/runs"), "compute");
+        assert_eq!(service_of("/get-online-features"), "online-serving");
+        assert_eq!(service_of("/v1/rowsandmore"), "registry", "what no rule names");
+        assert_eq!(service_of("/docs"), "registry");
+    }
+
+    #[test]
+    fn no_two_services_share_a_prefix() {
+        let all: Vec<_> = SERVICES.iter().flat_map(|(_, prefixes)| *prefixes).collect();
+        for a in &all {
+            let overlaps = all
+                .iter()
+                .filter(|b| b.starts_with(&format!("{a}/")) || b == &a)
+                .count();
+            assert_eq!(overlaps, 1, "{a}");
+        }
+    }
+}

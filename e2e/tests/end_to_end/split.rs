@@ -1,0 +1,35 @@
+//! The five services apart, in two copies each. One suite for all tests of this module.
+
+use forebay_e2e::scenarios;
+use forebay_e2e::scenarios::parity::Groups;
+use forebay_e2e::suite::{Backends, Suite};
+use tokio::sync::OnceCell;
+
+async fn suite() -> &'static Suite {
+    static SUITE: OnceCell<Suite> = OnceCell::const_new();
+    SUITE
+        .get_or_init(async || {
+            let backends = tokio::task::spawn_blocking(Backends::shared)
+                .await
+                .expect("the servers");
+            // Tables are compacted all the while.
+            let settings = [
+                ("SINKS__COMPACTION_MIN_FILES", "2"),
+                ("SINKS__UPKEEP_INTERVAL_MS", "500"),
+            ];
+            Suite::start(&backends, 2, &settings).await
+        })
+        .await
+}
+
+scenarios!(suite());
+
+#[tokio::test]
+async fn errors() {
+    scenarios::errors::plays(&suite().await.stage()).await;
+}
+
+#[tokio::test]
+async fn parity() {
+    Groups::filled(&suite().await.stage(), 12).await;
+}
