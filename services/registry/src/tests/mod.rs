@@ -4,6 +4,7 @@ mod apply;
 mod breaks;
 mod cassandra;
 mod confluent;
+mod confluent_client;
 mod definitions;
 mod reads;
 mod replicas;
