@@ -21,6 +21,16 @@ pub struct Catalog {
     writing: Mutex<()>,
     /// Somebody has met something that is newer than the newest snapshot.
     newer: Notify,
+    answered: Mutex<Answered>,
+}
+
+/// When the registry last told all that it knows.
+#[derive(Debug, Clone, Copy)]
+enum Answered {
+    /// It is in this process and tells at once.
+    Always,
+    /// It was asked then, and has answered; `None`: it has not yet.
+    At(Option<Instant>),
 }
 
 /// How often one who waits for something newer asks for it.
@@ -59,6 +69,7 @@ impl Catalog {
             revision,
             writing: Mutex::new(()),
             newer: Notify::new(),
+            answered: Mutex::new(Answered::Always),
         }
     }
 
@@ -201,6 +212,20 @@ impl Catalog {
             // Either it has changed or it is time to ask again.
             let _ = tokio::time::timeout(left.min(ASK), revisions.changed()).await;
         }
+    }
+
+    /// Whether the registry has told all that it knew at some moment after `since`: what the catalog lacks then, the registry did not have.
+    #[must_use]
+    pub fn answered_since(&self, since: Instant) -> bool {
+        match *self.answered.lock() {
+            Answered::Always => true,
+            Answered::At(asked) => asked.is_some_and(|asked| asked > since),
+        }
+    }
+
+    /// For the follower: the registry is elsewhere, and what it was asked at this moment is in the catalog.
+    pub(crate) fn note_answer(&self, asked: Option<Instant>) {
+        *self.answered.lock() = Answered::At(asked);
     }
 
     /// For the follower: resolves when somebody needs what the registry has published since.

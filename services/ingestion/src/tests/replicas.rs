@@ -569,3 +569,25 @@ async fn a_log_that_does_not_answer_is_told_within_the_deadline_and_comes_back()
     assert_eq!(life.offline("shop.pushed").await.len(), 3);
     life.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_made_up_schema_is_set_aside_once_the_registry_says_so() {
+    let world = World::new(eager());
+    let shared = world.shared().await;
+    *shared.log.identity.lock() = Some(Uuid::from_u128(5));
+    *shared.log.made_up.lock() = Some((4, forebay_model::LayoutNumber(900)));
+    let life = shared.process(1, &world, true);
+    life.push("shop.pushed", ANONYMOUS, &rows(0, 10)).await;
+    all_reach(&[&life], "shop.pushed", 10).await;
+    assert_eq!(life.offline("shop.pushed").await.len(), 9);
+    assert_eq!(life.online("shop.pushed", 4).await, None);
+    let offsets: Vec<u64> = shared
+        .rejected
+        .0
+        .lock()
+        .iter()
+        .map(|rejected| rejected.record.offset)
+        .collect();
+    assert_eq!(offsets, [4]);
+    life.end().await;
+}

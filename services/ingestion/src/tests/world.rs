@@ -16,7 +16,7 @@ use arrow::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use forebay_catalog::Catalog;
-use forebay_model::{Clock, GroupName, GroupSchema, SystemClock, Timestamp};
+use forebay_model::{Clock, GroupName, GroupSchema, LayoutNumber, SystemClock, Timestamp};
 use forebay_rows::{
     Layouts, RowHead, RowsWriter,
     json::{RowOptions, RowReader, Scanner},
@@ -75,6 +75,10 @@ pub(super) struct StubbornLog {
     pub(super) identity: Mutex<Option<Uuid>>,
     /// Offsets whose records it says it cannot read.
     pub(super) poison: Mutex<BTreeSet<u64>>,
+    /// A layout that the record at an offset says it is of.
+    pub(super) made_up: Mutex<Option<(u64, LayoutNumber)>>,
+    /// Layouts that do not exist, as it was told.
+    pub(super) unknown: Mutex<Vec<LayoutNumber>>,
     /// While it is there, appends wait for a permit of it.
     pub(super) gate: Mutex<Option<Arc<Semaphore>>>,
     /// Whether one does.
@@ -164,6 +168,22 @@ impl RowLog for StubbornLog {
                 .saturating_sub(forebay_model::Duration::from_micros(20_000));
             fetched.settled = fetched.rows.is_empty().then_some(until);
         }
+        if let Some((offset, layout)) = *self.made_up.lock() {
+            let is_there = fetched.rows.iter().any(|row| row.offset == offset);
+            match self.unknown.lock().contains(&layout) {
+                true => {
+                    self.poison.lock().insert(offset);
+                }
+                false if is_there => {
+                    return Err(StorageError::NewerLayout {
+                        group: schema.name.clone(),
+                        found: layout,
+                        known: schema.layout,
+                    });
+                }
+                false => {}
+            }
+        }
         let poison = self.poison.lock();
         for row in fetched.rows.extract_if(.., |row| poison.contains(&row.offset)) {
             fetched.unreadable.push(UnreadableRecord {
@@ -175,6 +195,10 @@ impl RowLog for StubbornLog {
             });
         }
         Ok(fetched)
+    }
+
+    fn no_such_layout(&self, _: &Arc<GroupSchema>, layout: LayoutNumber) {
+        self.unknown.lock().push(layout);
     }
 
     async fn identity(&self, _: &Arc<GroupSchema>) -> Result<Option<Uuid>> {
@@ -266,6 +290,8 @@ impl World {
                 keeps: AtomicBool::new(false),
                 identity: Mutex::default(),
                 poison: Mutex::default(),
+                made_up: Mutex::default(),
+                unknown: Mutex::default(),
                 gate: Mutex::default(),
                 waiting: AtomicBool::new(false),
             }),

@@ -35,6 +35,11 @@ impl Keeping {
         self.missed = false;
     }
 
+    /// When the newest fetch began or failed.
+    pub fn asked_at(&self) -> Instant {
+        self.asked_at
+    }
+
     pub fn fail(&mut self, error: &SourceError) {
         if self.failures == 0 {
             tracing::warn!(%error, "the registry cannot be asked; the services go on with what they know");

@@ -93,6 +93,7 @@ impl Following {
     /// Keeps the catalog until it is told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut keeping = Keeping::begin();
+        self.catalog.note_answer(None);
         let mut fetching: OptionFuture<BoxFuture<'static, _>> = None.into();
         let mut is_fetching = false;
         loop {
@@ -111,7 +112,10 @@ impl Following {
                 fetched = &mut fetching, if is_fetching => {
                     is_fetching = false;
                     match fetched.unwrap_or(Ok(None)) {
-                        Ok(snapshot) => self.found(snapshot, &mut keeping),
+                        Ok(snapshot) => {
+                            self.found(snapshot, &mut keeping);
+                            self.catalog.note_answer(Some(keeping.asked_at()));
+                        }
                         Err(error) => keeping.fail(&error),
                     }
                 }
