@@ -2,7 +2,7 @@
 //!
 //! `bench-lake ROWS FOLDER` first appends rows of `product.value`, 50 float64 features (450 bytes as they are stored, prices with two decimals), keys at random
 //! among a million, to the embedded row log, synced as callers' rows are. Then it starts ingestion, whose offline sink has all of them to bring into the table,
-//! and tells how long it took until the last one was committed, and how much processor time.
+//! and tells how long it took from the first commit to the last, and how much processor time.
 #![allow(clippy::expect_used)]
 
 use std::{
@@ -69,32 +69,43 @@ async fn run(rows: u64, folder: &Path) -> Result<(), Box<dyn Error>> {
         process: uuid::Uuid::new_v4(),
         clock,
         intake: IntakeConfig::default(),
-        sinks: SinksConfig::default(),
+        // The last commit is not full: it is made soon after its rows were read.
+        sinks: SinksConfig {
+            flush_interval_ms: 500,
+            ..SinksConfig::default()
+        },
     });
     let config = ServerConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         ..ServerConfig::default()
     };
-    let (began, before) = (Instant::now(), processor_time()?);
     let bound = Server::new(config).service(service).bind().await?;
     let serving = tokio::spawn(async move { bound.serve(Shutdown::new(), &tokio::runtime::Handle::current()).await });
-    loop {
-        let committed = lake.positions(&group.schema, 1).await?[0];
-        if committed >= rows {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let first = committed(&lake, &group.schema, 1).await?;
+    let (began, before) = (Instant::now(), processor_time()?);
+    committed(&lake, &group.schema, rows).await?;
     let (took, processor) = (began.elapsed().as_secs_f64(), processor_time()? - before);
     serving.abort();
     let version = lake.version(&group.schema).await?;
-    let rate = |seconds: f64| (rows as f64 / seconds).round();
+    let measured = rows - first;
+    let rate = |seconds: f64| (measured as f64 / seconds).round();
     println!(
-        "{rows} rows in {took:.2} s: {} rows/s; {processor:.2} s of processor time: {} rows/s; {version} versions",
+        "{measured} rows in {took:.2} s: {} rows/s; {processor:.2} s of processor time: {} rows/s; {version} versions",
         rate(took),
         rate(processor)
     );
     Ok(())
+}
+
+/// Waits until the table has taken so many rows, and tells how many it has.
+async fn committed(lake: &DeltaStore, schema: &Arc<GroupSchema>, rows: u64) -> Result<u64, Box<dyn Error>> {
+    loop {
+        let committed = lake.positions(schema, 1).await?[0];
+        if committed >= rows {
+            return Ok(committed);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn definitions() -> Value {

@@ -5,7 +5,7 @@ READER is one of
 - polars: delta-rs's log, Polars' own Parquet reader
 - duckdb: DuckDB's `delta_scan` cannot be had without its extension server, so it queries the files that delta-rs's log names
 
-S3's endpoint and credentials come from the usual AWS variables.
+The options of its object store, a JSON object or null, are read from the standard input.
 """
 
 import json
@@ -16,7 +16,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 reader, location, *names = sys.argv[1:]
-options = {name: value for name, value in os.environ.items() if name.startswith("AWS_")} if location.startswith("s3://") else None
+options = json.load(sys.stdin)
 
 if reader == "deltalake":
     table = DeltaTable(location, storage_options=options).to_pyarrow_table(columns=names)

@@ -6,7 +6,6 @@ mod engine;
 mod faults;
 mod lake;
 mod proxy;
-mod python;
 mod readers;
 mod requests;
 mod tables;

@@ -1,6 +1,6 @@
 //! A table is read by other projects, and they see the rows that Forebay sees.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use arrow::{
     array::{
@@ -14,11 +14,11 @@ use forebay_rows::arrow_types::EVENT_TIME;
 use forebay_storage::{
     Advance, Append, CommitIdentity, Compacted, Compaction, OfflineStore, Provision, Retention, conformance::schemas,
 };
-use forebay_testbed::S3Address;
+use forebay_testbed::{Python, S3Address};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value as Json, json};
 
-use crate::tests::{Lake, everywhere, lake::made, python};
+use crate::tests::{Lake, everywhere, lake::made};
 
 everywhere! {
     others_read_the_same_rows,
@@ -128,17 +128,21 @@ async fn all_agree(lake: &Lake, schema: &Arc<GroupSchema>, when: &str) {
     for reader in ["deltalake", "polars", "duckdb"] {
         let mut arguments = vec![reader.to_owned(), uri.clone()];
         arguments.extend(ours.0.iter().cloned());
-        let endpoint = lake.config.s3.endpoint.clone();
+        let options = match location.local() {
+            Some(_) => Json::Null,
+            None => json!({
+                "AWS_ENDPOINT_URL": lake.config.s3.endpoint,
+                "AWS_ACCESS_KEY_ID": S3Address::ACCESS_KEY,
+                "AWS_SECRET_ACCESS_KEY": S3Address::SECRET_KEY,
+                "AWS_REGION": S3Address::REGION,
+                "AWS_ALLOW_HTTP": "true",
+            }),
+        };
         let printed = tokio::task::spawn_blocking(move || {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            let variables = [
-                ("AWS_ENDPOINT_URL", endpoint.as_str()),
-                ("AWS_ACCESS_KEY_ID", S3Address::ACCESS_KEY),
-                ("AWS_SECRET_ACCESS_KEY", S3Address::SECRET_KEY),
-                ("AWS_REGION", S3Address::REGION),
-                ("AWS_ALLOW_HTTP", "true"),
-            ];
-            python::run("read.py", &arguments, &variables)
+            let python = Python::with(&folder.join("requirements.txt"));
+            python.run(&folder.join("read.py"), &arguments, &options.to_string())
         })
         .await
         .expect("run");
