@@ -12,6 +12,8 @@ use crate::{Peers, Positions, SettledTimes, Signal};
 
 /// At least so long lies between two announcements of a process.
 const APART: Duration = Duration::from_millis(20);
+/// Settled times that have moved are told after so long at the latest.
+const SETTLED: Duration = Duration::from_millis(250);
 /// Everything is said again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Before a backend that failed is asked again.
@@ -144,6 +146,7 @@ impl Signals {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.positions.has_news.notified() => {}
+                () = tokio::time::sleep(SETTLED) => {}
                 () = tokio::time::sleep_until(all_at) => {}
             }
             let all = tokio::time::Instant::now() >= all_at;
