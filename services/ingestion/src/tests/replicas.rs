@@ -591,3 +591,66 @@ async fn a_made_up_schema_is_set_aside_once_the_registry_says_so() {
     assert_eq!(offsets, [4]);
     life.end().await;
 }
+
+/// Claims of a store that is down.
+struct NoClaims;
+
+fn down<T>() -> Result<T> {
+    Err(forebay_storage::StorageError::unavailable(
+        "claim store",
+        std::io::Error::from(std::io::ErrorKind::ConnectionRefused),
+    ))
+}
+
+#[async_trait]
+impl forebay_storage::ClaimStore for NoClaims {
+    async fn claim(&self, _: &ClaimKey, _: &forebay_storage::Claim, _: Timestamp) -> Result<ClaimOutcome> {
+        down()
+    }
+
+    async fn answer(&self, _: &ClaimKey, _: bytes::Bytes) -> Result<()> {
+        down()
+    }
+
+    async fn abandon(&self, _: &ClaimKey, _: &forebay_storage::Claim) -> Result<()> {
+        down()
+    }
+
+    async fn expire(&self, _: Timestamp, _: usize) -> Result<u64> {
+        down()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_claims_only_requests_with_a_key_are_told_to_come_back() {
+    let world = World::new(eager());
+    let shared = world.shared().await;
+    let life = shared.process(1, &world, false);
+    let deps = crate::Deps {
+        claims: Arc::new(NoClaims),
+        ..life.state.deps.clone()
+    };
+    let state = Arc::new(crate::State::new(deps));
+    let group = state
+        .deps
+        .catalog
+        .current()
+        .group(&"shop.pushed".parse().unwrap())
+        .unwrap()
+        .clone();
+    let key = ClaimKey {
+        scope: "rows/shop.pushed".to_owned(),
+        key: "k".to_owned(),
+    };
+    let keyed = intake::take_in(state.clone(), group.clone(), decoded(&life, BODY), 5, Some(key), false).await;
+    assert_eq!(keyed.err().map(|error| error.problem().status), Some(503));
+    assert_eq!(
+        shared.log.bounds(&group.schema).await.unwrap(),
+        [(0, 0)],
+        "nothing was appended"
+    );
+    let plain = intake::take_in(state, group.clone(), decoded(&life, BODY), 5, None, false).await;
+    assert!(matches!(plain, Ok(Taken::In(_))));
+    assert_eq!(shared.log.bounds(&group.schema).await.unwrap(), [(0, 3)]);
+    life.end().await;
+}
