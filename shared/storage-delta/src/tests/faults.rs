@@ -1,7 +1,11 @@
 //! A server that loses answers, stops, or hangs.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use forebay_model::GroupSchema;
 use forebay_storage::{
     AppendError, Compacted, Compaction, OfflineStore, Provision, StorageError, conformance::schemas,
 };
@@ -89,6 +93,41 @@ async fn a_commit_of_unknown_fate_keeps_its_files() {
     proxy.doom(&[]);
     lake.store.append(&schema, moving(0, 5)).await.expect("appended");
     assert_eq!(ids(&lake.store, &schema, None).await, (0..5).collect::<Vec<_>>());
+}
+
+/// A sink that gives up a commit which is still on its way.
+async fn with_a_commit_on_its_way() -> (Proxy, Lake, Arc<GroupSchema>) {
+    let (proxy, lake) = behind_a_proxy().await;
+    let schema = made(&lake.store).await;
+    let mut fates = vec![Fate::RequestLate];
+    fates.extend([Fate::RequestLost; 20]);
+    proxy.doom(&fates);
+    lake.store.append(&schema, moving(0, 5)).await.expect_err("no answer");
+    proxy.doom(&[]);
+    assert_eq!(lake.another().positions(&schema, 1).await.expect("positions"), [0]);
+    (proxy, lake, schema)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_arrives_late_stands_with_its_rows() {
+    let (proxy, lake, schema) = with_a_commit_on_its_way().await;
+    assert_eq!(proxy.deliver().await, ["200"]);
+    let next = lake.another();
+    assert_eq!(next.positions(&schema, 1).await.expect("positions"), [5]);
+    assert_eq!(ids(&next, &schema, None).await, (0..5).collect::<Vec<_>>());
+    let again = lake.store.append(&schema, moving(0, 5)).await.expect("it stands");
+    assert!(again.repeated);
+    let more = lake.store.append(&schema, moving(0, 8)).await;
+    assert!(matches!(more, Err(AppendError::Moved { found: 5, .. })), "{more:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_arrives_too_late_changes_nothing() {
+    let (proxy, lake, schema) = with_a_commit_on_its_way().await;
+    lake.another().append(&schema, moving(0, 7)).await.expect("appended");
+    assert_eq!(proxy.deliver().await, ["412"]);
+    assert_eq!(ids(&lake.store, &schema, None).await, (0..7).collect::<Vec<_>>());
+    assert_eq!(lake.store.positions(&schema, 1).await.expect("positions"), [7]);
 }
 
 /// What one call of each kind says, and how long the slowest takes.

@@ -16,6 +16,8 @@ pub(crate) enum Fate {
     AnswerLost,
     /// It never gets to the server.
     RequestLost,
+    /// It is held back, and gets to the server when [`Proxy::deliver`] is called.
+    RequestLate,
     /// The server carries it out and the answer says that it is overloaded, so that the client sends it again.
     AnsweredBusy,
 }
@@ -24,11 +26,13 @@ pub(crate) enum Fate {
 struct Seen {
     requests: Vec<String>,
     fates: Vec<Fate>,
+    late: Vec<Message>,
 }
 
 /// Ends when it is dropped.
 pub(crate) struct Proxy {
     pub(crate) endpoint: String,
+    server: String,
     seen: Arc<Mutex<Seen>>,
     accepting: JoinHandle<()>,
 }
@@ -39,9 +43,10 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let seen = Arc::new(Mutex::new(Seen::default()));
-        let accepting = tokio::spawn(accept(listener, server, seen.clone()));
+        let accepting = tokio::spawn(accept(listener, server.clone(), seen.clone()));
         Self {
             endpoint,
+            server,
             seen,
             accepting,
         }
@@ -50,6 +55,21 @@ impl Proxy {
     /// What happens to the next commits, in turn; those after them are carried out.
     pub(crate) fn doom(&self, fates: &[Fate]) {
         self.seen.lock().fates = fates.iter().rev().copied().collect();
+    }
+
+    /// Brings the requests that were held back to the server, and tells what it answered.
+    pub(crate) async fn deliver(&self) -> Vec<String> {
+        let late = std::mem::take(&mut self.seen.lock().late);
+        let mut answers = Vec::new();
+        for request in late {
+            let mut upstream = BufReader::new(TcpStream::connect(&self.server).await.expect("the server"));
+            upstream.write_all(&request.head).await.expect("sent");
+            upstream.write_all(&request.body).await.expect("sent");
+            let answer = read(&mut upstream, false).await.expect("read").expect("an answer");
+            let head = String::from_utf8_lossy(&answer.head).into_owned();
+            answers.push(head.split(' ').nth(1).unwrap_or_default().to_owned());
+        }
+        answers
     }
 
     /// The requests since the last call: method, and what was asked for.
@@ -91,8 +111,13 @@ async fn pass(client: TcpStream, server: &str, seen: &Mutex<Seen>) -> std::io::R
             let conditional = head.to_ascii_lowercase().contains("\r\nif-none-match: *");
             if conditional { seen.fates.pop() } else { None }
         };
-        if fate == Some(Fate::RequestLost) {
-            return Ok(());
+        match fate {
+            Some(Fate::RequestLost) => return Ok(()),
+            Some(Fate::RequestLate) => {
+                seen.lock().late.push(request);
+                return Ok(());
+            }
+            _ => {}
         }
         upstream.write_all(&request.head).await?;
         upstream.write_all(&request.body).await?;
