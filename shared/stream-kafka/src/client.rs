@@ -49,6 +49,15 @@ pub(crate) fn wrong_setting(what: &'static str, error: &KafkaError) -> StorageEr
     }
 }
 
+/// A topic that [`migrate`](crate::migrate) makes is not there. It may still be made: whoever waits for brokers waits for it too.
+pub(crate) fn missing_topic(what: &'static str, topic: &str) -> StorageError {
+    StorageError::unavailable(what, MissingTopic(topic.to_owned()))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("topic {0} does not exist; run `forebay migrate`")]
+struct MissingTopic(String);
+
 /// What an error of the driver means to the caller.
 pub(crate) fn storage_error(what: &'static str, error: KafkaError) -> StorageError {
     match error.rdkafka_error_code() {

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use forebay_model::Clock;
-use forebay_storage::{Announcements, RejectedLog, Result, RowLog, StorageError};
+use forebay_storage::{Announcements, RejectedLog, Result, RowLog};
 
 use crate::{
     KafkaConfig,
     announcements::{self, KafkaAnnouncements},
+    client::missing_topic,
     names::Names,
     rejected::{self, KafkaRejectedLog},
     row_log::KafkaRowLog,
@@ -32,8 +33,8 @@ impl KafkaStreams {
     /// Looks for the brokers and the topics that [`migrate`] makes. With an environment, all topics begin with its name.
     ///
     /// # Errors
-    /// [`StorageError::Unavailable`] or [`StorageError::TimedOut`] when no broker answers, [`StorageError::Misconfigured`] when settings are wrong or a topic
-    /// is missing.
+    /// [`forebay_storage::StorageError::Unavailable`] or [`forebay_storage::StorageError::TimedOut`] when no broker answers or a topic is missing, [`forebay_storage::StorageError::Misconfigured`] when settings are
+    /// wrong and waiting would not help.
     pub async fn connect(config: &KafkaConfig, environment: Option<&str>, clock: Arc<dyn Clock>) -> Result<Self> {
         let config = Arc::new(config.clone());
         let names = Names::new(environment);
@@ -44,10 +45,7 @@ impl KafkaStreams {
             .collect();
         let found = admin.describe(&wanted).await?;
         if let Some((missing, _)) = wanted.iter().zip(found).find(|(_, found)| found.is_none()) {
-            return Err(StorageError::Misconfigured {
-                what: "Kafka",
-                detail: format!("topic {missing} does not exist; run `forebay migrate`"),
-            });
+            return Err(missing_topic("Kafka", missing));
         }
         let row_log = KafkaRowLog::new(config.clone(), names.clone(), admin.clone(), clock);
         let rejected = KafkaRejectedLog::new(config.clone(), &names);

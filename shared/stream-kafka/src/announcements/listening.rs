@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::WHAT;
 use crate::{
     KafkaConfig,
-    client::{Context, wrong_setting},
+    client::{Context, missing_topic, wrong_setting},
     ends::Ends,
     topics::Topics,
 };
@@ -72,10 +72,7 @@ impl Listening {
 
     /// The topic's identity, its first offset and its end.
     fn look(&self) -> Result<(Uuid, u64, u64)> {
-        let missing = || StorageError::Misconfigured {
-            what: WHAT,
-            detail: format!("topic {} does not exist; `forebay migrate` makes it", self.topic),
-        };
+        let missing = || missing_topic(WHAT, &self.topic);
         let described = self.admin.describe_blocking(std::slice::from_ref(&self.topic))?;
         let id = described.first().copied().flatten().ok_or_else(missing)?.id;
         let partition = [(&*self.topic, 0)];

@@ -84,13 +84,15 @@ impl Cursor {
         self.state.lock().used
     }
 
-    /// The consumer does not read the partition any more; what was read ahead goes.
-    pub(crate) fn clear(&self) {
+    /// The consumer does not read the partition any more; what was read ahead goes. Tells whether it was paused.
+    pub(crate) fn clear(&self) -> bool {
         let mut state = self.state.lock();
+        let paused = state.paused;
         *state = State {
             used: state.used,
             ..State::default()
         };
+        paused
     }
 
     /// The consumer reads from `from` on.
@@ -133,9 +135,13 @@ impl Cursor {
         Pushed::Kept
     }
 
-    /// Takes what was read ahead from `from` on, about `max_bytes` of it; tells whether the partition is to be resumed.
-    pub(crate) fn take(&self, from: u64, max_bytes: usize, share: usize) -> (Vec<Chunk>, bool) {
+    /// Takes what was read ahead from `from` on, about `max_bytes` of it; tells whether the partition is to be resumed. `None` when the cursor does not stand
+    /// there: the order of a fetch that was given up may come late and move it.
+    pub(crate) fn take(&self, from: u64, max_bytes: usize, share: usize) -> Option<(Vec<Chunk>, bool)> {
         let mut state = self.state.lock();
+        if !state.placed || !(state.next..=state.arriving).contains(&from) {
+            return None;
+        }
         if !state.open.is_empty() {
             let chunk = state.open.close();
             state.chunks.push_back(chunk);
@@ -170,7 +176,7 @@ impl Cursor {
         if resume {
             state.paused = false;
         }
-        (taken, resume)
+        Some((taken, resume))
     }
 }
 
@@ -208,11 +214,17 @@ mod tests {
         assert_eq!(push(&cursor, 5), Pushed::Dropped);
         assert_eq!(push(&cursor, 7), Pushed::Kept);
         assert!(cursor.stands_at(5) && cursor.stands_at(8) && !cursor.stands_at(4) && !cursor.stands_at(9));
-        assert_eq!(offsets(&cursor.take(5, 1, 1_000).0), [5]);
+        let take = |from, max_bytes| cursor.take(from, max_bytes, 1_000).map(|(taken, _)| offsets(&taken));
+        assert_eq!(take(5, 1), Some(vec![5]));
         push(&cursor, 8);
-        assert_eq!(offsets(&cursor.take(6, usize::MAX, 1_000).0), [7, 8]);
+        assert_eq!(take(6, usize::MAX), Some(vec![7, 8]));
         assert!(cursor.stands_at(9) && !cursor.stands_at(8));
-        assert!(cursor.take(9, 1, 1_000).0.is_empty());
+        assert_eq!(take(9, 1), Some(Vec::new()));
+        cursor.place(20);
+        push(&cursor, 20);
+        assert_eq!(take(9, 1), None, "it was moved away");
+        cursor.clear();
+        assert_eq!(take(20, 1), None);
     }
 
     #[test]
@@ -221,11 +233,12 @@ mod tests {
         cursor.place(0);
         let pushed: Vec<_> = (0..20).map(|offset| push(&cursor, offset)).collect();
         assert_eq!(pushed.iter().filter(|pushed| **pushed == Pushed::Pause).count(), 1);
-        let (taken, resume) = cursor.take(0, 1, 1_000);
+        let take = |from, max_bytes| cursor.take(from, max_bytes, 1_000).expect("it stands there");
+        let (taken, resume) = take(0, 1);
         assert_eq!((offsets(&taken), resume), (vec![0], false));
-        let (taken, resume) = cursor.take(1, usize::MAX, 1_000);
+        let (taken, resume) = take(1, usize::MAX);
         assert_eq!((taken.len(), resume), (1, true));
-        assert!(!cursor.take(20, 1, 1_000).1, "once");
+        assert!(!take(20, 1).1, "once");
     }
 
     #[test]

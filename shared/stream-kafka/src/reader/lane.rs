@@ -16,7 +16,7 @@ use parking_lot::RwLock;
 use rdkafka::{
     Message, Offset, Timestamp, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
-    error::KafkaResult,
+    error::{KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
 use tokio::sync::oneshot;
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 use super::cursor::{Cursor, Pushed};
 use crate::{
     KafkaConfig,
-    client::Context,
+    client::{Context, wrong_setting},
     row_log::{
         WHAT,
         identity::{BATCH_HEADER, RowIdentity},
@@ -64,14 +64,13 @@ struct Shared {
     stop: AtomicBool,
     read_ahead: usize,
     placed: AtomicUsize,
-    /// Counts the consumer's errors: none of them says which partition it is about.
+    /// Counts errors that end the reading of a partition: none of them says which.
     troubles: AtomicU64,
     cursors: RwLock<Cursors>,
 }
 
 impl Lane {
     pub(crate) fn start(config: &KafkaConfig, read_ahead: usize) -> Result<Self> {
-        let failed = |error| StorageError::unavailable(WHAT, error);
         let consumer: BaseConsumer<Context> = config
             .client()
             // librdkafka assigns partitions only to consumers with a group, though nothing is ever committed to it.
@@ -86,7 +85,7 @@ impl Lane {
             .set("queued.max.messages.kbytes", "16384")
             .set("queued.min.messages", "100000")
             .create_with_context(Context::default())
-            .map_err(failed)?;
+            .map_err(|error| wrong_setting(WHAT, &error))?;
         let (orders, inbox) = mpsc::channel();
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
@@ -206,8 +205,10 @@ impl Worker {
                 }
                 Some(Err(error)) => {
                     tracing::debug!(%error, "a consumer of rows met an error");
-                    self.shared.troubles.fetch_add(1, Ordering::AcqRel);
-                    self.wake_all();
+                    if error.rdkafka_error_code().is_some_and(ends_reading) {
+                        self.shared.troubles.fetch_add(1, Ordering::AcqRel);
+                        self.wake_all();
+                    }
                 }
                 None => since_wake = WAKE_AFTER,
             }
@@ -274,7 +275,11 @@ impl Worker {
     fn place(&mut self, cursor: &Arc<Cursor>, from: u64) -> KafkaResult<()> {
         self.leave(cursor)?;
         let offset = Offset::Offset(i64::try_from(from).unwrap_or(i64::MAX));
-        self.consumer.incremental_assign(&one(cursor, offset))?;
+        if self.consumer.incremental_assign(&one(cursor, offset)).is_err() {
+            // An earlier failure may have left it assigned.
+            let _ = self.consumer.incremental_unassign(&one(cursor, Offset::Invalid));
+            self.consumer.incremental_assign(&one(cursor, offset))?;
+        }
         self.shared.placed.fetch_add(1, Ordering::Relaxed);
         cursor.place(from);
         Ok(())
@@ -282,7 +287,10 @@ impl Worker {
 
     fn leave(&mut self, cursor: &Arc<Cursor>) -> KafkaResult<()> {
         if cursor.is_placed() {
-            cursor.clear();
+            if cursor.clear() {
+                // librdkafka remembers that a partition is paused, also while it does not read it.
+                self.consumer.resume(&one(cursor, Offset::Invalid))?;
+            }
             self.shared.placed.fetch_sub(1, Ordering::Relaxed);
             self.consumer.incremental_unassign(&one(cursor, Offset::Invalid))?;
         }
@@ -316,6 +324,14 @@ impl Worker {
             cursor.arrived.notify_one();
         }
     }
+}
+
+/// Whether librdkafka reads no further in some partition after the error; it recovers from all others by itself.
+fn ends_reading(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::LogTruncation | RDKafkaErrorCode::OffsetOutOfRange
+    )
 }
 
 fn one(cursor: &Cursor, offset: Offset) -> TopicPartitionList {

@@ -120,21 +120,25 @@ impl Place {
         Ok(())
     }
 
-    /// What was read ahead from `from` on, about `max_bytes` of it, waiting for the first until `deadline` or until the consumer meets an error.
-    pub(crate) async fn read(&self, from: u64, max_bytes: usize, deadline: Instant) -> Vec<Chunk> {
+    /// What was read ahead from `from` on, about `max_bytes` of it, waiting for the first until `deadline`. `None` when the consumer is to be placed anew: it
+    /// does not stand there, or has lost its place somewhere.
+    pub(crate) async fn read(&self, from: u64, max_bytes: usize, deadline: Instant) -> Option<Vec<Chunk>> {
         let cursor = &self.cursor.0;
         let troubles = self.lane.troubles();
         loop {
             let arrived = cursor.arrived.notified();
-            let (chunks, resume) = cursor.take(from, max_bytes, self.lane.share());
+            let (chunks, resume) = cursor.take(from, max_bytes, self.lane.share())?;
             if resume {
                 self.lane.resume(cursor);
             }
-            if !chunks.is_empty() || troubles != self.lane.troubles() {
-                return chunks;
+            if !chunks.is_empty() {
+                return Some(chunks);
+            }
+            if troubles != self.lane.troubles() {
+                return None;
             }
             if timeout_at(deadline, arrived).await.is_err() {
-                return Vec::new();
+                return Some(Vec::new());
             }
         }
     }

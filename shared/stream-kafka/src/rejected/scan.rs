@@ -11,7 +11,11 @@ use rdkafka::{
 };
 
 use super::{PARTITION, WHAT, headers};
-use crate::{KafkaConfig, client::Context, ends::Ends};
+use crate::{
+    KafkaConfig,
+    client::{Context, missing_topic, wrong_setting},
+    ends::Ends,
+};
 
 /// Bytes of records in one answer.
 const MOST_BYTES: usize = 32 << 20;
@@ -30,10 +34,7 @@ impl Scan {
         let deadline = Instant::now() + config.request_timeout();
         let ends = Ends::new(WHAT, config)?;
         let partition = [(&*topic, PARTITION)];
-        let missing = || StorageError::Misconfigured {
-            what: WHAT,
-            detail: format!("topic {topic} does not exist; `forebay migrate` makes it"),
-        };
+        let missing = || missing_topic(WHAT, &topic);
         let end = ends.last(&partition)?[0].ok_or_else(missing)?;
         let first = ends.first(&partition)?[0].ok_or_else(missing)?;
         let consumer = config
@@ -46,7 +47,7 @@ impl Scan {
             .set("queued.max.messages.kbytes", "16384")
             .set("fetch.max.bytes", "16777216")
             .create_with_context(Context::default())
-            .map_err(unavailable)?;
+            .map_err(|error| wrong_setting(WHAT, &error))?;
         Ok(Self {
             consumer,
             topic,

@@ -206,12 +206,39 @@ impl KafkaRowLog {
     }
 
     /// An error when nothing has been heard of the partition for longer than an answer may take.
-    fn check_heard_of(&self, topic: &RowTopic, partition: u32, since: std::time::Instant) -> Result<()> {
-        let heard = topic.end(partition).map_or(since, |end| end.at.max(since));
-        if heard.elapsed() > self.config.request_timeout() {
+    fn check_heard_of(&self, topic: &RowTopic, partition: u32) -> Result<()> {
+        if topic.heard_of(partition) > self.config.request_timeout() {
             return Err(StorageError::TimedOut { what: WHAT });
         }
         Ok(())
+    }
+
+    /// What is at `from`, waiting for it up to `wait`. Places the consumer there, if it is elsewhere.
+    async fn read(
+        &self,
+        topic: &Arc<RowTopic>,
+        partition: u32,
+        from: u64,
+        max_bytes: usize,
+        wait: Duration,
+        place: &mut Place,
+    ) -> Result<Vec<Chunk>> {
+        let deadline = Instant::now() + wait;
+        let give_up = Instant::now() + self.config.request_timeout();
+        loop {
+            if !place.is_there {
+                self.go_to(topic, partition, from, place).await?;
+            }
+            let chunks = place.read(from, max_bytes, deadline).await;
+            if topic.is_gone() {
+                return Err(topic.gone());
+            }
+            match chunks {
+                Some(chunks) => return Ok(chunks),
+                None if Instant::now() > give_up => return Err(StorageError::TimedOut { what: WHAT }),
+                None => place.is_there = false,
+            }
+        }
     }
 }
 
@@ -278,7 +305,6 @@ impl RowLog for KafkaRowLog {
         max_bytes: usize,
         wait: Duration,
     ) -> Result<Fetched> {
-        let began = std::time::Instant::now();
         let topic = self.topic(schema).await?;
         if partition >= topic.partitions() {
             let detail = format!(
@@ -291,27 +317,14 @@ impl RowLog for KafkaRowLog {
         self.ends()?;
         topic.read_now(partition);
         let mut place = self.reader.place(&topic.shared_name(), partition, from).await?;
-        if !place.is_there {
-            self.go_to(&topic, partition, from, &mut place).await?;
-        }
-        let troubles = place.lane.troubles();
-        let mut chunks = place.read(from, max_bytes, Instant::now() + wait).await;
-        if topic.is_gone() {
-            return Err(topic.gone());
-        }
-        if chunks.is_empty() && troubles != place.lane.troubles() {
-            // The consumer met an error, and does not say where: the place is looked at, and taken anew.
-            topic.look_again();
-            self.go_to(&topic, partition, from, &mut place).await?;
-            chunks = place.read(from, max_bytes, Instant::now() + wait).await;
-        }
+        let mut chunks = self.read(&topic, partition, from, max_bytes, wait, &mut place).await?;
         if chunks.is_empty() && wait < LONG_WAIT {
             chunks = self
-                .read_what_is_there(&topic, partition, from, max_bytes, &place)
+                .read_what_is_there(&topic, partition, from, max_bytes, &mut place)
                 .await?;
         }
         if chunks.is_empty() {
-            self.check_heard_of(&topic, partition, began)?;
+            self.check_heard_of(&topic, partition)?;
             if let Some(next) = self.after_gap(&topic, partition, from).await? {
                 return Ok(Fetched {
                     next,
@@ -372,12 +385,11 @@ impl KafkaRowLog {
         partition: u32,
         from: u64,
         max_bytes: usize,
-        place: &Place,
+        place: &mut Place,
     ) -> Result<Vec<Chunk>> {
         let deadline = Instant::now() + self.config.request_timeout();
         while from < self.end_now(topic, partition).await? {
-            let soon = Instant::now() + LONG_WAIT;
-            let chunks = place.read(from, max_bytes, soon.min(deadline)).await;
+            let chunks = self.read(topic, partition, from, max_bytes, LONG_WAIT, place).await?;
             if !chunks.is_empty() {
                 return Ok(chunks);
             }

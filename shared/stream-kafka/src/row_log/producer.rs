@@ -188,8 +188,8 @@ impl RowProducer {
         if let Some((code, reason)) = current.client().fatal_error() {
             tracing::warn!(%code, "the producer of rows has ended and another takes its place: {reason}");
             let old = std::mem::replace(&mut *self.producer.write(), Arc::new(start(&self.client)?));
-            // Fails what it still holds.
-            drop(old);
+            // What it still holds fails when it goes, which takes a moment.
+            std::thread::spawn(move || drop(old));
         }
         Ok(self.producer.read().clone())
     }

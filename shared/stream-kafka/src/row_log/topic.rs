@@ -17,6 +17,9 @@ use parking_lot::Mutex;
 use super::{WHAT, flight::Flight};
 use crate::describe::Described;
 
+/// The ends of a partition are looked at for so long after it was read.
+const WATCHED: Duration = Duration::from_secs(10);
+
 pub(crate) struct RowTopic {
     name: Arc<str>,
     pub(crate) generation: Generation,
@@ -40,6 +43,8 @@ struct Partition {
     quiet: Mutex<Option<(u64, Instant)>>,
     /// Microseconds after the topic's `began` at which somebody read it; 0: never.
     read: AtomicU64,
+    /// The same, of the first of the readings that follow each other closely enough to be watched.
+    read_since: AtomicU64,
 }
 
 /// The end of a partition at some moment, behind all that was appended, whether readers see it or not.
@@ -132,19 +137,29 @@ impl RowTopic {
 
     pub(crate) fn read_now(&self, partition: u32) {
         let now = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.partitions[partition as usize]
-            .read
-            .store(now.max(1), Ordering::Relaxed);
+        let partition = &self.partitions[partition as usize];
+        let before = partition.read.swap(now.max(1), Ordering::Relaxed);
+        if before == 0 || u128::from(now.saturating_sub(before)) > WATCHED.as_micros() {
+            partition.read_since.store(now, Ordering::Relaxed);
+        }
     }
 
-    /// Partitions that somebody has read within this time.
-    pub(crate) fn read_within(&self, time: Duration) -> Vec<u32> {
+    /// How long ago the brokers told of the partition, or somebody began to read it.
+    pub(crate) fn heard_of(&self, partition: u32) -> Duration {
+        let since = self.partitions[partition as usize].read_since.load(Ordering::Relaxed);
+        let read_for = self.began.elapsed().saturating_sub(Duration::from_micros(since));
+        self.end(partition)
+            .map_or(read_for, |end| end.at.elapsed().min(read_for))
+    }
+
+    /// Partitions that somebody reads.
+    pub(crate) fn watched(&self) -> Vec<u32> {
         let now = self.began.elapsed();
         (0..)
             .zip(&self.partitions)
             .filter(|(_, partition)| {
                 let read = partition.read.load(Ordering::Relaxed);
-                read > 0 && now.saturating_sub(Duration::from_micros(read)) <= time
+                read > 0 && now.saturating_sub(Duration::from_micros(read)) <= WATCHED
             })
             .map(|(number, _)| number)
             .collect()

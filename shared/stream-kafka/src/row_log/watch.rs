@@ -22,8 +22,6 @@ pub(crate) type KnownTopics = RwLock<HashMap<Topic, Arc<RowTopic>>>;
 const ENDS_EVERY: Duration = Duration::from_millis(250);
 /// How often topics are compared with what they were.
 const TOPICS_EVERY: Duration = Duration::from_secs(2);
-/// Partitions that were read within this time are looked at.
-const READ_WITHIN: Duration = Duration::from_secs(10);
 
 pub(crate) struct Watch {
     pub(crate) topics: Weak<KnownTopics>,
@@ -82,12 +80,7 @@ impl Watch {
     fn look_at_ends(&self, topics: &[Arc<RowTopic>]) {
         let read: Vec<_> = topics
             .iter()
-            .flat_map(|topic| {
-                topic
-                    .read_within(READ_WITHIN)
-                    .into_iter()
-                    .map(move |partition| (topic, partition))
-            })
+            .flat_map(|topic| topic.watched().into_iter().map(move |partition| (topic, partition)))
             .collect();
         if read.is_empty() {
             return;

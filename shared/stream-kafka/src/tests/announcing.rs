@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use forebay_storage::{Channel, Heard};
+use forebay_testbed::KafkaOptions;
 use futures::StreamExt;
 
-use super::place::{Environment, at, shared_cluster};
+use super::place::{Environment, OwnCluster, at, shared_cluster};
 
 async fn next(heard: &mut futures::stream::BoxStream<'static, Heard>) -> Heard {
     tokio::time::timeout(Duration::from_secs(30), heard.next())
@@ -36,7 +37,8 @@ async fn are_heard_by_other_processes_until_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn go_on_after_the_brokers_died_and_tell_when_the_topic_was_made_again() {
-    let kafka = forebay_testbed::Kafka::start(forebay_testbed::KafkaOptions::default()).expect("Kafka");
+    let cluster = OwnCluster::start(KafkaOptions::default()).await;
+    let kafka = &cluster.kafka;
     let environment = Environment::migrated(at(&kafka.addresses())).await;
     let (one, other) = (environment.connect().await, environment.connect().await);
     let mut heard = other

@@ -10,23 +10,23 @@ use std::{
 };
 
 use forebay_storage::{BatchId, Provision, RowLog, StorageError, conformance::schemas};
-use forebay_testbed::{Kafka, KafkaOptions};
+use forebay_testbed::KafkaOptions;
 use futures::future::join_all;
 
 use super::{
-    place::{Environment, at},
-    rows::{batch, fetch_all, rows},
+    place::{Environment, OwnCluster, at},
+    rows::{batch, fetch_all, fetch_partition, rows},
 };
 use crate::KafkaConfig;
 
-fn start() -> (Kafka, Environment) {
-    let kafka = Kafka::start(KafkaOptions::default()).expect("Kafka");
+async fn start() -> (OwnCluster, Environment) {
+    let cluster = OwnCluster::start(KafkaOptions::default()).await;
     let config = KafkaConfig {
         append_timeout_ms: 2_000,
         request_timeout_ms: 3_000,
-        ..at(&kafka.addresses())
+        ..at(&cluster.kafka.addresses())
     };
-    (kafka, Environment::on(config))
+    (cluster, Environment::on(config))
 }
 
 fn is_down<T>(result: &Result<T, StorageError>) -> bool {
@@ -41,7 +41,8 @@ fn is_down<T>(result: &Result<T, StorageError>) -> bool {
 async fn what_was_acknowledged_outlives_killed_brokers() {
     const APPENDERS: u128 = 4;
     const ROWS: i64 = 40;
-    let (kafka, environment) = start();
+    let (cluster, environment) = start().await;
+    let kafka = &cluster.kafka;
     let schema = schemas::prices(0);
     environment.row_log().ensure(&schema).await.expect("made");
     let stop = Arc::new(AtomicBool::new(false));
@@ -137,7 +138,8 @@ async fn what_was_acknowledged_outlives_killed_brokers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hanging_broker_is_told_of_in_time_and_found_again() {
-    let (kafka, environment) = start();
+    let (cluster, environment) = start().await;
+    let kafka = &cluster.kafka;
     let schema = schemas::prices(0);
     let log = environment.row_log();
     log.ensure(&schema).await.expect("made");
@@ -153,7 +155,10 @@ async fn a_hanging_broker_is_told_of_in_time_and_found_again() {
         (fetched, began.elapsed())
     };
     append(1).await.0.expect("appended");
-    fetch().await.0.expect("fetched");
+    let next = fetch_partition(&*log, &schema, 0).await.next;
+    log.fetch(&schema, 0, next, 1, Duration::from_millis(300))
+        .await
+        .expect("nothing");
     kafka.pause();
     let (appended, took) = append(2).await;
     assert!(
@@ -170,11 +175,7 @@ async fn a_hanging_broker_is_told_of_in_time_and_found_again() {
         is_down(&bounds) && began.elapsed() < Duration::from_secs(5),
         "{bounds:?}"
     );
-    // What was read ahead is still there; behind it nothing comes, which is told when the brokers have not been heard of for too long.
-    let next = {
-        let fetched = log.fetch(&schema, 0, 0, 1 << 20, Duration::ZERO).await;
-        fetched.map_or(0, |fetched| fetched.next)
-    };
+    // At the end of the partition nothing comes, which becomes an error when the brokers have not been heard of for too long.
     let hung = Instant::now();
     loop {
         let began = Instant::now();
@@ -207,7 +208,8 @@ async fn a_hanging_broker_is_told_of_in_time_and_found_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queue_that_is_full_is_told_from_brokers_that_are_down() {
-    let (kafka, environment) = start();
+    let (cluster, environment) = start().await;
+    let kafka = &cluster.kafka;
     let environment = Environment {
         config: KafkaConfig {
             append_bytes: 64 << 10,
@@ -243,4 +245,37 @@ async fn a_queue_that_is_full_is_told_from_brokers_that_are_down() {
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_brokers_go_on_without_one() {
+    let cluster = OwnCluster::start(KafkaOptions {
+        brokers: 3,
+        heap_mib: 256,
+        ..KafkaOptions::default()
+    })
+    .await;
+    let environment = Environment::on(at(&cluster.kafka.addresses()));
+    let (log, schema) = (environment.row_log(), schemas::prices(0));
+    log.ensure(&schema).await.expect("made");
+    let mut longest = Duration::ZERO;
+    let mut appended = 0;
+    for number in 0..60 {
+        if number == 20 {
+            cluster.kafka.brokers()[1].kill();
+        }
+        let began = Instant::now();
+        while let Err(error) = log.append(&schema, batch(number + 1), rows(&schema, 0..30)).await {
+            assert!(is_down(&Err::<(), _>(error)));
+            assert!(began.elapsed() < Duration::from_secs(60), "appends go on by themselves");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        longest = longest.max(began.elapsed());
+        appended += 30;
+    }
+    println!("the longest append took {longest:?}");
+    let found = fetch_all(&*environment.row_log(), &schema).await;
+    let identities: std::collections::BTreeSet<_> =
+        found.values().flatten().map(|row| (row.batch, row.index)).collect();
+    assert_eq!(identities.len(), appended, "all rows are there");
 }

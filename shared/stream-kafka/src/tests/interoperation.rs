@@ -1,6 +1,6 @@
 //! Confluent's client reads what we append and writes what we read, with schemas from a registry.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use forebay_model::{
     DataType, EntityKey, Generation, GroupId, GroupSchema, KeyColumn, KeyType, LayoutNumber, Name, Slot, Timestamp,
@@ -8,11 +8,11 @@ use forebay_model::{
 };
 use forebay_rows::{Layouts, RowHead, RowsWriter, avro::subject, values};
 use forebay_storage::{LogRow, LoggedRow, Provision, RowLog};
+use forebay_testbed::Python;
 use serde_json::{Value, json};
 
 use super::{
     place::{Environment, shared_cluster},
-    python,
     rows::{batch, fetch_all},
     schema_registry,
 };
@@ -149,6 +149,14 @@ fn by_number(schema: &GroupSchema, all: BTreeMap<u32, Vec<LoggedRow>>) -> BTreeM
     found
 }
 
+/// What the script prints.
+fn run(arguments: &[&str], input: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    tokio::task::block_in_place(|| {
+        Python::with(&folder.join("requirements.txt")).run(&folder.join("rows.py"), arguments, input)
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn with_confluents_serializers_in_both_directions() {
     const ROWS: i64 = 30;
@@ -163,7 +171,7 @@ async fn with_confluents_serializers_in_both_directions() {
     log.append(&schema, batch(1), rows).await.expect("appended");
     let count = ROWS.to_string();
     let script = ["read", &brokers, &registry, &topic, &count];
-    let printed = tokio::task::block_in_place(|| python::run("rows.py", &script, ""));
+    let printed = run(&script, "");
     let mut read = BTreeMap::new();
     for line in printed.lines() {
         let record: Value = serde_json::from_str(line).expect("JSON");
@@ -180,7 +188,7 @@ async fn with_confluents_serializers_in_both_directions() {
 
     let lines = (0..ROWS).map(|number| row_json(&schema, number, &Value::Null).to_string() + "\n");
     let script = ["write", &brokers, &registry, &topic];
-    tokio::task::block_in_place(|| python::run("rows.py", &script, &lines.collect::<String>()));
+    run(&script, &lines.collect::<String>());
     let layouts = Layouts::new(schema.clone());
     let all = by_number(&schema, fetch_all(&*environment.row_log(), &schema).await);
     assert_eq!(all.len() as i64, ROWS);

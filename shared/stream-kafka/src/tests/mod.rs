@@ -6,7 +6,6 @@ mod faults;
 mod foreign_records;
 mod interoperation;
 mod place;
-mod python;
 mod retold;
 mod rows;
 mod schema_registry;

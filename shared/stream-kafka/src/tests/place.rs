@@ -5,6 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use forebay_model::SystemClock;
 use forebay_storage::{Announcements, RejectedLog, RowLog, conformance::Installation};
+use forebay_testbed::{Kafka, KafkaOptions};
+use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
 use crate::{KafkaConfig, KafkaRowLog, KafkaStreams, migrate, names::Names, topics::Topics};
@@ -19,6 +21,21 @@ pub(super) fn at(brokers: &str) -> KafkaConfig {
         brokers: brokers.split(',').map(str::to_owned).collect(),
         partitions: 3,
         ..KafkaConfig::default()
+    }
+}
+
+/// A cluster of a test's own, to be killed and paused. One at a time: they are large, and what is measured in them is time.
+pub(super) struct OwnCluster {
+    pub(super) kafka: Kafka,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl OwnCluster {
+    pub(super) async fn start(options: KafkaOptions) -> Self {
+        static TURN: Mutex<()> = Mutex::const_new(());
+        let turn = TURN.lock().await;
+        let kafka = tokio::task::block_in_place(|| Kafka::start(options)).expect("Kafka");
+        Self { kafka, _turn: turn }
     }
 }
 

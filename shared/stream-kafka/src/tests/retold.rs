@@ -2,14 +2,71 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use forebay_storage::{Provision, RowLog, conformance::schemas};
+use forebay_model::Value;
+use forebay_rows::packed::MAX_ROW_LENGTH;
+use forebay_storage::{
+    LogRow, Provision, RowLog,
+    conformance::{rows::PlainRow, schemas},
+};
 use futures::future::join_all;
 
 use super::{
     place::{Environment, shared_cluster},
-    rows::{batch, rows},
+    rows::{batch, fetch_all, rows},
 };
 use crate::KafkaConfig;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_is_given_up_takes_nothing_along() {
+    let environment = Environment::on(KafkaConfig {
+        partitions: 1,
+        ..shared_cluster()
+    });
+    let (log, schema) = (environment.row_log(), schemas::prices(0));
+    log.ensure(&schema).await.expect("made");
+    log.append(&schema, batch(1), rows(&schema, 0..500))
+        .await
+        .expect("appended");
+    let mut random = 7_u64;
+    let mut next = 0;
+    while next < 500 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let elsewhere = random >> 33;
+        let patience = Duration::from_micros(elsewhere % 3_000);
+        // Given up anywhere between its first order and its answer.
+        let given_up = log.fetch(&schema, 0, elsewhere % 500, 1_000, Duration::from_secs(1));
+        let _ = tokio::time::timeout(patience, given_up).await;
+        let fetched = log
+            .fetch(&schema, 0, next, 2_000, Duration::from_secs(10))
+            .await
+            .expect("fetched");
+        let offsets: Vec<_> = fetched.rows.iter().map(|row| row.offset).collect();
+        assert_eq!(offsets, (next..fetched.next).collect::<Vec<_>>(), "none is left out");
+        assert!(fetched.next > next);
+        next = fetched.next;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_row_there_is_gets_through() {
+    let environment = Environment::on(shared_cluster());
+    let (log, schema) = (environment.row_log(), schemas::prices(0));
+    log.ensure(&schema).await.expect("made");
+    let mut plain = PlainRow::price(1, 0, 0, 0.0);
+    plain.features[1] = Value::String("x".repeat(MAX_ROW_LENGTH - 64));
+    let row = plain.packed(&schema);
+    let large = LogRow {
+        key: row.key,
+        row: row.row,
+    };
+    let mut all = rows(&schema, 0..10);
+    all.insert(5, large.clone());
+    let appended = log.append(&schema, batch(1), all).await.expect("appended");
+    assert_eq!(appended.iter().map(|range| range.count).sum::<u64>(), 11);
+    let found = fetch_all(&*log, &schema).await;
+    let lengths = found.values().flatten().map(|row| row.row.len());
+    assert_eq!(lengths.max(), Some(large.row.len()));
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_at_several_places_see_everything_in_bounded_memory() {

@@ -5,10 +5,10 @@ use std::{path::Path, process::Command, sync::Arc};
 use bytes::Bytes;
 use forebay_model::SystemClock;
 use forebay_storage::{Channel, Heard, Secret, StorageError};
-use forebay_testbed::{Kafka, KafkaOptions};
+use forebay_testbed::KafkaOptions;
 use futures::StreamExt;
 
-use super::place::{Environment, at};
+use super::place::{Environment, OwnCluster, at};
 use crate::{KafkaConfig, KafkaStreams, SaslMechanism};
 
 const KEYSTORE_PASSWORD: &str = "changeit";
@@ -35,7 +35,7 @@ fn keytool(folder: &Path, arguments: &[&str]) {
 }
 
 /// A broker that takes only users it knows, over TLS, with a certificate that it has signed itself.
-fn start(folder: &Path) -> Kafka {
+async fn start(folder: &Path) -> OwnCluster {
     keytool(
         folder,
         &[
@@ -71,19 +71,19 @@ fn start(folder: &Path) -> Kafka {
         ("ssl.truststore.location", &keystore),
         ("ssl.truststore.password", KEYSTORE_PASSWORD),
     ];
-    Kafka::start(KafkaOptions {
+    OwnCluster::start(KafkaOptions {
         properties: properties
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         ..KafkaOptions::default()
     })
-    .expect("Kafka")
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_tls_and_a_password() {
     let folder = tempfile::tempdir().expect("a folder");
-    let kafka = start(folder.path());
+    let cluster = start(folder.path()).await;
     let config = KafkaConfig {
         tls: true,
         ca_file: Some(folder.path().join("ca.pem")),
@@ -91,7 +91,7 @@ async fn with_tls_and_a_password() {
         username: "forebay".to_owned(),
         password: Secret::new("s3cret"),
         request_timeout_ms: 5_000,
-        ..at(&kafka.addresses())
+        ..at(&cluster.kafka.addresses())
     };
     let environment = Environment::migrated(config.clone()).await;
     let streams = environment.connect().await;
