@@ -21,14 +21,15 @@ enum Failed {
     Stop(StorageError),
 }
 
-/// Decodes records in their order. Stops before a record of a layout that the schema does not have yet; that is an error only if it is the first.
+/// Decodes records in their order, and tells when the last of those was appended. Stops before a record of a layout that the schema does not have yet; that is
+/// an error only if it is the first.
 pub(crate) fn decode(
     topic: &RowTopic,
     layouts: &Arc<Layouts>,
     chunks: &[Chunk],
     from: u64,
     delivery_bound: forebay_model::Duration,
-) -> Result<Fetched> {
+) -> Result<(Fetched, Option<Timestamp>)> {
     let records = chunks.iter().map(|chunk| chunk.records().len()).sum();
     let mut decoding = Decoding {
         topic,
@@ -44,6 +45,7 @@ pub(crate) fn decode(
         ..Fetched::default()
     };
     let mut places = Vec::with_capacity(records);
+    let mut last_append = None;
     'chunks: for chunk in chunks {
         for record in chunk.records() {
             match decoding.record(chunk, record) {
@@ -59,6 +61,7 @@ pub(crate) fn decode(
                 Err(Failed::Stop(_)) => break 'chunks,
             }
             fetched.next = record.offset + 1;
+            last_append = record.appended_ms.or(last_append);
         }
     }
     let rows = decoding.writer.into_batch().freeze();
@@ -74,7 +77,8 @@ pub(crate) fn decode(
             ordinal: record.identity.ordinal,
         })
         .collect();
-    Ok(fetched)
+    let last_append = last_append.map(|millis| Timestamp::from_micros(millis.saturating_mul(1_000)));
+    Ok((fetched, last_append))
 }
 
 struct Decoding<'a> {

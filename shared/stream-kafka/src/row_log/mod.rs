@@ -333,15 +333,10 @@ impl RowLog for KafkaRowLog {
                 });
             }
         }
-        let last_append = chunks
-            .last()
-            .and_then(|chunk| chunk.records().last())
-            .and_then(|record| record.appended_ms)
-            .map(|millis| Timestamp::from_micros(millis.saturating_mul(1_000)));
         let layouts = topic.layouts(schema);
         let delivery_bound = self.delivery_bound();
         let bytes: usize = chunks.iter().map(Chunk::bytes).sum();
-        let mut fetched = if bytes > DECODED_ASIDE {
+        let (mut fetched, last_append) = if bytes > DECODED_ASIDE {
             let topic = topic.clone();
             tokio::task::spawn_blocking(move || decode::decode(&topic, &layouts, &chunks, from, delivery_bound))
                 .await

@@ -68,7 +68,7 @@ impl Watch {
         };
         for (topic, described) in topics.iter().zip(described) {
             if described.is_none_or(|found| found.id != topic.described.id || found.partitions != topic.partitions()) {
-                tracing::error!(
+                tracing::warn!(
                     topic = topic.name(),
                     "a topic of rows is not what it was: its sinks stop"
                 );

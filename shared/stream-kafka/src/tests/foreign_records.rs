@@ -156,11 +156,17 @@ async fn a_newer_layout_is_waited_for_and_one_that_is_not_there_is_not() {
     let (log, old, new) = (environment.row_log(), schemas::prices(0), schemas::prices(1));
     log.ensure(&old).await.expect("made");
     log.append(&old, batch(1), rows(&old, [1])).await.expect("appended");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let between = SystemClock.now();
+    tokio::time::sleep(Duration::from_millis(50)).await;
     log.append(&new, batch(2), rows(&new, [2])).await.expect("appended");
     let reader = environment.row_log();
     let fetch = async |schema, from| reader.fetch(schema, 0, from, 1 << 20, Duration::from_secs(5)).await;
     let before = fetch(&old, 0).await.expect("what it can read");
     assert_eq!((before.rows.len(), before.next), (1, 1));
+    let margin = (environment.config.delivery_bound_ms + environment.config.clock_tolerance_ms) as i64 * 1_000;
+    let settled = before.settled.expect("it settles to what was read");
+    assert!(settled.micros() + margin < between.micros(), "and no further");
     let newer = fetch(&old, 1).await;
     let expected = (LayoutNumber(1), LayoutNumber(0));
     assert!(
