@@ -120,7 +120,7 @@ fn registry(registry: &RegistryConfig, role: Role) -> Result<(), Refused> {
     }
     match Client::new(&registry.url) {
         Ok(_) => Ok(()),
-        Err(error) => refused(setting, format!("cannot be used: {error}")),
+        Err(error) => refused(setting, format!("is wrong: {error}")),
     }
 }
 

@@ -26,7 +26,7 @@ pub enum LogFormat {
 impl Default for LogsConfig {
     fn default() -> Self {
         LogsConfig {
-            filter: "warn,forebay=info".to_owned(),
+            filter: "warn,forebay=info,deltalake_core=error,buoyant_kernel=off".to_owned(),
             format: LogFormat::Json,
         }
     }
