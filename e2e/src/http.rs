@@ -6,11 +6,15 @@ use forebay_api::{Code, PROBLEM_JSON};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
+use crate::proxy::{self, Upstreams};
+
 /// A server at a base URL.
 #[derive(Clone, Debug)]
 pub struct Http {
     pub base_url: String,
     client: reqwest::Client,
+    /// The processes behind the base URL that follow the registry.
+    followers: Option<Upstreams>,
 }
 
 /// What a server answered.
@@ -34,7 +38,14 @@ impl Http {
         Http {
             base_url: base_url.into(),
             client,
+            followers: None,
         }
+    }
+
+    /// One that, after a change of definitions, waits until all these have heard of it and its tables and topics are made.
+    pub fn heard_by(mut self, followers: Upstreams) -> Self {
+        self.followers = Some(followers);
+        self
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -68,9 +79,15 @@ impl Http {
 
     /// Sends anything. Fails the test when no answer comes.
     pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
-        self.try_send(method, path, headers, body)
+        let answer = self
+            .try_send(method, path, headers, body)
             .await
-            .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let is_change = method != "GET" && proxy::service_of(path.split('?').next().unwrap_or_default()) == "registry";
+        if let (Some(followers), true, 200..300) = (&self.followers, is_change, answer.status) {
+            followers.have_heard().await;
+        }
+        answer
     }
 
     /// Sends anything; an error when no answer comes.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -11,6 +12,9 @@ use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+
+use crate::http::Http;
+use crate::stage::eventually;
 
 /// Which service has which paths; what no rule names goes to the first.
 pub const SERVICES: [(&str, &[&str]); 5] = [
@@ -72,7 +76,7 @@ pub fn service_of(path: &str) -> &'static str {
 
 /// Where the copies of each service are.
 #[derive(Clone, Debug, Default)]
-struct Upstreams(Arc<RwLock<BTreeMap<String, Vec<SocketAddr>>>>);
+pub struct Upstreams(Arc<RwLock<BTreeMap<String, Vec<SocketAddr>>>>);
 
 /// A running proxy. It ends with the process.
 #[derive(Debug)]
@@ -98,7 +102,7 @@ impl Proxy {
             client: reqwest::Client::builder()
                 .redirect(reqwest::redirect::Policy::none())
                 // A copy that is started again has another address; a connection to the one before is of no use.
-                .pool_idle_timeout(std::time::Duration::from_secs(10))
+                .pool_idle_timeout(Duration::from_secs(10))
                 .build()
                 .expect("a client"),
         };
@@ -124,6 +128,11 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
+    /// The copies, as they change.
+    pub fn upstreams(&self) -> Upstreams {
+        self.upstreams.clone()
+    }
+
     /// From here on, requests of this service go to these copies.
     pub fn route(&self, service: &str, copies: Vec<SocketAddr>) {
         let mut upstreams = self.upstreams.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -132,10 +141,50 @@ impl Proxy {
 }
 
 impl Upstreams {
+    /// One process that is all services.
+    pub fn one(process: SocketAddr) -> Self {
+        Upstreams(Arc::new(RwLock::new(
+            [(SERVICES[0].0.to_owned(), vec![process])].into(),
+        )))
+    }
+
     fn of(&self, service: &str) -> Vec<SocketAddr> {
         let upstreams = self.0.read().unwrap_or_else(PoisonError::into_inner);
         upstreams.get(service).cloned().unwrap_or_default()
     }
+
+    /// Waits until all copies know the newest registry revision that one of them knows, and all groups are ready for them.
+    pub(crate) async fn have_heard(&self) {
+        eventually(
+            Duration::from_secs(30),
+            "all processes have heard of a change",
+            async || {
+                let all: Vec<_> = SERVICES.iter().flat_map(|(service, _)| self.of(service)).collect();
+                let mut known = Vec::new();
+                for copy in all {
+                    let http = Http::new(format!("http://{copy}"));
+                    let asked = http.try_send("GET", "/metrics", &[], Vec::new()).await;
+                    let metrics = asked.map_err(|error| error.to_string())?.text();
+                    known.push((
+                        gauge(&metrics, "forebay_registry_revision"),
+                        gauge(&metrics, "forebay_groups_not_ready"),
+                    ));
+                }
+                let same = known.iter().all(|(revision, _)| *revision == known[0].0);
+                match same && known.iter().all(|(_, not_ready)| *not_ready == Some(0)) {
+                    true => Ok(()),
+                    false => Err(format!("revisions and groups that are not ready: {known:?}")),
+                }
+            },
+        )
+        .await;
+    }
+}
+
+/// The value of a metric without labels.
+fn gauge(metrics: &str, name: &str) -> Option<u64> {
+    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+    metrics.lines().find_map(value)
 }
 
 /// Sends a request to one copy after the other until one takes the connection: after that it may have been seen, and is not sent again.

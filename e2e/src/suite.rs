@@ -43,6 +43,10 @@ impl Backends {
             ("KAFKA__BROKERS", self.kafka.clone()),
             ("KAFKA__REPLICATION", "0".into()),
             ("KAFKA__PARTITIONS", "3".into()),
+            // A query as known now waits until no row can appear any more below that moment, which takes this bound and the clocks' tolerance.
+            ("KAFKA__DELIVERY_BOUND_MS", "1000".into()),
+            ("KAFKA__CLOCK_TOLERANCE_MS", "200".into()),
+            ("OFFLINE_QUERY__SETTLE_MS", "20000".into()),
             ("LAKE__ROOT", format!("s3://{}/e2e", S3Address::BUCKET)),
             ("LAKE__S3__ENDPOINT", self.s3.endpoint.clone()),
             ("LAKE__S3__ALLOW_HTTP", "true".into()),
@@ -165,7 +169,7 @@ impl Suite {
 
     /// Every service behind one base URL.
     pub fn http(&self) -> Http {
-        Http::new(self.proxy.base_url())
+        Http::new(self.proxy.base_url()).heard_by(self.proxy.upstreams())
     }
 
     /// The whole of it, and a domain of one's own.

@@ -2,6 +2,7 @@
 
 use forebay_e2e::http::Http;
 use forebay_e2e::process::{Launch, Process};
+use forebay_e2e::proxy::Upstreams;
 use forebay_e2e::scenarios;
 use forebay_e2e::scenarios::parity::Groups;
 use forebay_e2e::stage::{self, Stage};
@@ -22,7 +23,7 @@ impl Mixed {
 
     /// Of one's own: a client's connections live as long as the runtime of the test that made it.
     fn http(&self) -> Http {
-        Http::new(self.process.http.base_url.clone())
+        Http::new(self.process.http.base_url.clone()).heard_by(Upstreams::one(self.process.address()))
     }
 
     async fn is_stopped(&self, group: &str) -> bool {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::{ArcSwap, Guard};
 use forebay_model::{GroupId, LayoutNumber, graph::Cycle};
+use metrics::gauge;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -113,6 +114,7 @@ impl Catalog {
         let next = Arc::new(current.apply(changes)?);
         prepare(&next);
         self.swap(&next);
+        measure(&next);
         Ok(next)
     }
 
@@ -129,6 +131,7 @@ impl Catalog {
             Announced::Readiness { .. } => self.current(),
         };
         current.note_readiness(readiness);
+        measure(&current);
         let found = announced.registry_revision();
         match found <= current.revision() {
             true => Ok(()),
@@ -146,6 +149,7 @@ impl Catalog {
         let current = self.current.load_full();
         if snapshot.revision() <= current.revision() {
             current.note_readiness(&snapshot.readiness());
+            measure(&current);
             return current;
         }
         for group in snapshot.groups() {
@@ -159,6 +163,7 @@ impl Catalog {
         }
         let next = Arc::new(snapshot);
         self.swap(&next);
+        measure(&next);
         next
     }
 
@@ -232,4 +237,11 @@ impl Catalog {
     pub(crate) async fn newer_asked(&self) {
         self.newer.notified().await;
     }
+}
+
+/// Which registry revision this process knows, and how many groups it takes for not ready.
+fn measure(snapshot: &Snapshot) {
+    let waiting = snapshot.groups().filter(|group| !group.is_ready()).count();
+    gauge!("forebay_registry_revision").set(snapshot.revision() as f64);
+    gauge!("forebay_groups_not_ready").set(waiting as f64);
 }

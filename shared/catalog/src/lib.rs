@@ -3,6 +3,7 @@
 //! A [`Catalog`] holds the newest [`Snapshot`]; a request takes one and works with it to its end, so that it sees one
 //! registry revision. Change sets move the catalog from revision to revision, each at once and whole.
 
+mod asked;
 mod catalog;
 mod change_set;
 mod error;
@@ -15,6 +16,7 @@ mod snapshot;
 mod view;
 mod wire;
 
+pub use asked::{Asked, KeyColumns, MixedKeys};
 pub use catalog::{Catalog, Gap, NotYet};
 pub use change_set::{ChangeSet, GroupState, Object, Record, RecordError};
 pub use error::LookupError;
