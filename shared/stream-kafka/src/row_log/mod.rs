@@ -108,7 +108,7 @@ impl KafkaRowLog {
         }
     }
 
-    fn producer(&self) -> Result<&RowProducer> {
+    pub(crate) fn producer(&self) -> Result<&RowProducer> {
         if let Some(producer) = self.producer.get() {
             return Ok(producer);
         }

@@ -200,3 +200,16 @@ fn start(client: &ClientConfig) -> Result<ThreadedProducer<Deliveries>> {
         .create_with_context(Deliveries::default())
         .map_err(|error| wrong_setting(WHAT, &error))
 }
+
+#[cfg(test)]
+impl RowProducer {
+    /// What an error that would leave a gap does to the producer.
+    #[allow(unsafe_code)]
+    pub(crate) fn fail_fatally(&self) {
+        use rdkafka::{bindings, types::RDKafkaRespErr};
+        let producer = self.producer.read().clone();
+        let code = RDKafkaRespErr::RD_KAFKA_RESP_ERR__GAPLESS_GUARANTEE;
+        // SAFETY: the producer lives through the call, and the text for ever.
+        unsafe { bindings::rd_kafka_test_fatal_error(producer.client().native_ptr(), code, c"a test".as_ptr()) };
+    }
+}

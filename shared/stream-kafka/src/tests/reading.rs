@@ -1,18 +1,13 @@
-//! Two readers of one partition, and more than is read ahead.
+//! Readers of one partition at several places, readers that give up, and more than is read ahead.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use forebay_model::Value;
-use forebay_rows::packed::MAX_ROW_LENGTH;
-use forebay_storage::{
-    LogRow, Provision, RowLog,
-    conformance::{rows::PlainRow, schemas},
-};
+use forebay_storage::{Provision, RowLog, conformance::schemas};
 use futures::future::join_all;
 
 use super::{
     place::{Environment, shared_cluster},
-    rows::{batch, fetch_all, rows},
+    rows::{batch, rows},
 };
 use crate::KafkaConfig;
 
@@ -45,27 +40,6 @@ async fn a_fetch_that_is_given_up_takes_nothing_along() {
         assert!(fetched.next > next);
         next = fetched.next;
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_largest_row_there_is_gets_through() {
-    let environment = Environment::on(shared_cluster());
-    let (log, schema) = (environment.row_log(), schemas::prices(0));
-    log.ensure(&schema).await.expect("made");
-    let mut plain = PlainRow::price(1, 0, 0, 0.0);
-    plain.features[1] = Value::String("x".repeat(MAX_ROW_LENGTH - 64));
-    let row = plain.packed(&schema);
-    let large = LogRow {
-        key: row.key,
-        row: row.row,
-    };
-    let mut all = rows(&schema, 0..10);
-    all.insert(5, large.clone());
-    let appended = log.append(&schema, batch(1), all).await.expect("appended");
-    assert_eq!(appended.iter().map(|range| range.count).sum::<u64>(), 11);
-    let found = fetch_all(&*log, &schema).await;
-    let lengths = found.values().flatten().map(|row| row.row.len());
-    assert_eq!(lengths.max(), Some(large.row.len()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
