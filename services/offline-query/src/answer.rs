@@ -11,10 +11,10 @@ use forebay_api::Code;
 use forebay_model::Status;
 use forebay_query::asof::{Found, Told};
 use forebay_server::ApiResult;
-use forebay_sql::{arrow_type, convert};
+use forebay_sql::{ViewInput, arrow_type, convert};
 
 use crate::{
-    plan::{Input, Plan, PlanFeature},
+    plan::{Plan, PlanFeature},
     request::{Include, refuse},
 };
 
@@ -172,8 +172,8 @@ impl Shape {
                 .inputs
                 .iter()
                 .map(|input| match input {
-                    Input::Feature(index) => Arc::clone(engine.column(self.features[*index])),
-                    Input::Request(index) => Arc::clone(&request[*index]),
+                    ViewInput::Feature(index) => Arc::clone(engine.column(self.features[*index])),
+                    ViewInput::Request(index) => Arc::clone(&request[*index]),
                 })
                 .collect();
             let values = expression.compiled.evaluate(&inputs, rows)?;

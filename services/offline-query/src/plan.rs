@@ -1,18 +1,15 @@
 //! What a request reads, resolved against one registry revision.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use forebay_api::{Code, Problem, ProblemError};
-use forebay_catalog::{Group, LookupError, Snapshot, View};
-use forebay_model::{
-    DataType, FeatureRef, GroupName, KeyType, Name, NameError,
-    definitions::{FeatureView, ViewFeature},
-};
+use forebay_catalog::{Asked, Group, KeyColumns, LookupError, Snapshot, View};
+use forebay_model::{DataType, FeatureRef, GroupName, KeyType, Name, NameError, definitions::FeatureView};
 use forebay_server::{ApiError, ApiResult};
-use forebay_sql::Expression;
+use forebay_sql::ViewExpression;
 
 use crate::request::{Request, refuse};
 
@@ -27,7 +24,7 @@ pub struct Plan {
     pub features: Vec<PlanFeature>,
     /// Columns that the spine must have for the expressions.
     pub request: Vec<(Name, DataType)>,
-    pub expressions: Vec<PlanExpression>,
+    pub expressions: Vec<ViewExpression>,
 }
 
 #[derive(Debug)]
@@ -48,26 +45,12 @@ pub struct PlanFeature {
     pub data_type: DataType,
 }
 
-#[derive(Debug)]
-pub struct PlanExpression {
-    pub name: Name,
-    pub data_type: DataType,
-    pub compiled: Expression,
-    /// What the expression's inputs are, in its order.
-    pub inputs: Vec<Input>,
-}
-
-/// An input of an expression: which of [`Plan::features`] or [`Plan::request`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    Feature(usize),
-    Request(usize),
-}
-
-struct Asked<'a> {
-    name: String,
-    feature: FeatureRef,
-    keys: Option<&'a BTreeMap<Name, Name>>,
+/// What the features so far have brought into a plan.
+#[derive(Default)]
+struct Known {
+    keys: KeyColumns,
+    /// The groups, by what tells them apart.
+    groups: HashMap<(GroupName, Vec<usize>), usize>,
 }
 
 type Fault = (Code, String);
@@ -127,11 +110,7 @@ impl Plan {
             .iter()
             .enumerate()
             .map(|(index, name)| match name.parse::<FeatureRef>() {
-                Ok(feature) => Ok(Asked {
-                    name: name.clone(),
-                    feature,
-                    keys: None,
-                }),
+                Ok(feature) => Ok(Asked::plain(name.clone(), feature)),
                 Err(error) => Err(refuse(
                     Code::UnknownFeature,
                     format!("/features/{index}"),
@@ -143,14 +122,9 @@ impl Plan {
     }
 
     fn of_view(snapshot: &Snapshot, view: &View) -> ApiResult<Self> {
-        let definition = view.definition();
-        let asked = definition.features.iter().map(|feature: &ViewFeature| Asked {
-            name: feature.answer_name(),
-            feature: feature.feature.clone(),
-            keys: Some(&feature.keys),
-        });
-        let mut plan = Self::compile(snapshot, asked.collect(), |_| "/view".to_owned(), Some(view.revision))?;
-        plan.add_expressions(definition)?;
+        let asked = view.asked().collect();
+        let mut plan = Self::compile(snapshot, asked, |_| "/view".to_owned(), Some(view.revision))?;
+        plan.add_expressions(view.definition())?;
         Ok(plan)
     }
 
@@ -169,7 +143,7 @@ impl Plan {
             expressions: Vec::new(),
         };
         let mut errors = Vec::new();
-        let mut known: HashMap<(GroupName, Vec<Name>), usize> = HashMap::new();
+        let mut known = Known::default();
         let mut names = HashSet::new();
         for (index, asked) in asked.into_iter().enumerate() {
             match plan.add(snapshot, &mut known, &asked) {
@@ -190,12 +164,7 @@ impl Plan {
         }
     }
 
-    fn add(
-        &mut self,
-        snapshot: &Snapshot,
-        known: &mut HashMap<(GroupName, Vec<Name>), usize>,
-        asked: &Asked<'_>,
-    ) -> Result<(), Fault> {
+    fn add(&mut self, snapshot: &Snapshot, known: &mut Known, asked: &Asked<'_>) -> Result<(), Fault> {
         let (group, found) = snapshot
             .feature(&asked.feature)
             .map_err(|error| (Code::UnknownFeature, error.to_string()))?;
@@ -209,26 +178,13 @@ impl Plan {
         snapshot
             .ready_group(&group.name)
             .map_err(|error| (Code::NotReady, error.to_string()))?;
-        let mapped = |key: &Name| {
-            let mapping = asked.keys.and_then(|mapping| mapping.get(key));
-            mapping.unwrap_or(key).clone()
-        };
-        let keys: Vec<Name> = group.keys().iter().map(|key| mapped(&key.name)).collect();
-        for (name, key) in keys.iter().zip(group.keys()) {
-            if let Some(other) = self.key_type(name)
-                && other != key.key_type
-            {
-                let detail = format!(
-                    "the key `{name}` is {other} for one asked group and {} for another",
-                    key.key_type
-                );
-                return Err((Code::MixedKeys, detail));
-            }
-        }
-        let index = *known.entry((group.name.clone(), keys.clone())).or_insert_with(|| {
+        let keys = known.keys.add(group, asked.keys);
+        let keys = keys.map_err(|error| (Code::MixedKeys, error.to_string()))?;
+        let names = keys.iter().map(|key| known.keys.name(*key).clone()).collect();
+        let index = *known.groups.entry((group.name.clone(), keys)).or_insert_with(|| {
             self.groups.push(PlanGroup {
                 group: Arc::clone(group),
-                keys,
+                keys: names,
             });
             self.groups.len() - 1
         });
@@ -239,13 +195,6 @@ impl Plan {
             data_type: group.schema.slots[found.slot].data_type.clone(),
         });
         Ok(())
-    }
-
-    /// The type of a key column of the spine, if a group so far has it.
-    fn key_type(&self, name: &Name) -> Option<KeyType> {
-        self.keys()
-            .find(|(known, _)| *known == name)
-            .map(|(_, key_type)| key_type)
     }
 
     /// The spine's key columns, as often as groups use them.
@@ -262,39 +211,11 @@ impl Plan {
             .iter()
             .map(|request| (request.name.clone(), request.data_type.clone()))
             .collect();
-        let features = view
-            .features
-            .iter()
-            .zip(&self.features)
-            .enumerate()
-            .map(|(index, (feature, plan))| (Input::Feature(index), feature.expression_name(), &plan.data_type));
-        let request = self
-            .request
-            .iter()
-            .enumerate()
-            .map(|(index, (name, data_type))| (Input::Request(index), name, data_type));
-        let inputs: Vec<(Input, &Name, &DataType)> = features.chain(request).collect();
-        let columns: Vec<(&str, DataType)> = inputs
-            .iter()
-            .map(|(_, name, data_type)| (name.as_str(), (*data_type).clone()))
-            .collect();
-        self.expressions = view
-            .expressions
-            .iter()
-            .map(|expression| {
-                let compiled =
-                    Expression::compile(&expression.sql, &columns, &expression.data_type).map_err(|error| {
-                        let detail = format!("expression `{}`: {error}", expression.name);
-                        refuse(Code::InvalidSql, "/view", detail)
-                    })?;
-                Ok(PlanExpression {
-                    name: expression.name.clone(),
-                    data_type: expression.data_type.clone(),
-                    inputs: compiled.references().iter().map(|index| inputs[*index].0).collect(),
-                    compiled,
-                })
-            })
-            .collect::<ApiResult<_>>()?;
+        let types = self.features.iter().map(|feature| &feature.data_type);
+        self.expressions = ViewExpression::compile_all(view, types).map_err(|(name, error)| {
+            let detail = format!("expression `{name}`: {error}");
+            refuse(Code::InvalidSql, "/view", detail)
+        })?;
         Ok(())
     }
 }

@@ -11,10 +11,11 @@ use forebay_rows::{
     json::Column,
     to_arrow::slot_column,
 };
+use forebay_sql::ViewInput;
 
 use crate::{
     columns::Sent,
-    plan::{Input, Plan},
+    plan::Plan,
     read::{Cell, GroupRows},
 };
 
@@ -98,17 +99,17 @@ impl<'a> Answer<'a> {
     }
 
     /// Whether the group of an input could not be read.
-    fn failed(&self, input: Input) -> bool {
+    fn failed(&self, input: ViewInput) -> bool {
         match input {
-            Input::Feature(index) => self.groups[self.plan.features[index].group].failure.is_some(),
-            Input::Request(_) => false,
+            ViewInput::Feature(index) => self.groups[self.plan.features[index].group].failure.is_some(),
+            ViewInput::Request(_) => false,
         }
     }
 
-    fn input(&self, input: Input) -> Result<ArrayRef, PackedError> {
+    fn input(&self, input: ViewInput) -> Result<ArrayRef, PackedError> {
         match input {
-            Input::Feature(index) => self.feature(index),
-            Input::Request(index) => self.request_array(index),
+            ViewInput::Feature(index) => self.feature(index),
+            ViewInput::Request(index) => self.request_array(index),
         }
     }
 }

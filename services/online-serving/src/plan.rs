@@ -1,19 +1,16 @@
 //! What a request reads, compiled once per registry revision for a view or a list of features.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use forebay_api::{Code, Problem, ProblemError, online_features::OnlineMetadata};
-use forebay_catalog::{Group, Snapshot, View};
+use forebay_catalog::{Asked, Group, KeyColumns, Snapshot, View};
 use forebay_model::{DataType, FeatureRef, GroupName, KeyType, Name, definitions::FeatureView};
 use forebay_rows::{
     Layouts,
     json::{ColumnReader, Int64As, SlotWriter},
 };
 use forebay_server::ApiError;
-use forebay_sql::Expression;
+use forebay_sql::ViewExpression;
 
 use crate::serve::refuse;
 
@@ -28,7 +25,7 @@ pub struct Plan {
     pub groups: Vec<PlanGroup>,
     pub features: Vec<PlanFeature>,
     pub request: Vec<PlanRequest>,
-    pub expressions: Vec<PlanExpression>,
+    pub expressions: Vec<ViewExpression>,
     /// The `metadata` of an answer, as JSON.
     pub metadata: Vec<u8>,
 }
@@ -67,43 +64,13 @@ pub struct PlanRequest {
     pub reader: ColumnReader,
 }
 
-#[derive(Debug)]
-pub struct PlanExpression {
-    pub name: Name,
-    pub data_type: DataType,
-    pub compiled: Expression,
-    /// What the expression's inputs are, in its order.
-    pub inputs: Vec<Input>,
-}
-
-/// An input of an expression: which of [`Plan::features`] or [`Plan::request`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    Feature(usize),
-    Request(usize),
-}
-
-/// One asked feature: its name in the answer, and its group's keys that the caller calls otherwise.
-struct Asked<'a> {
-    name: String,
-    feature: FeatureRef,
-    keys: Option<&'a BTreeMap<Name, Name>>,
-}
-
 impl Plan {
     /// The plan of a list of features; `names` gives the name of each in the answer.
     ///
     /// # Errors
     /// 422 naming every feature that does not exist or is not stored online, with its place in the list.
     pub fn of_features(snapshot: &Snapshot, features: Vec<(String, FeatureRef)>) -> Result<Self, ApiError> {
-        let asked = features
-            .into_iter()
-            .map(|(name, feature)| Asked {
-                name,
-                feature,
-                keys: None,
-            })
-            .collect();
+        let asked = features.into_iter().map(|(name, feature)| Asked::plain(name, feature));
         Ok(Self::compile(snapshot, asked, "/features", None)?.with_metadata())
     }
 
@@ -112,19 +79,14 @@ impl Plan {
     /// # Errors
     /// 422 when the view reads what is no longer there, which an old revision may.
     pub fn of_view(snapshot: &Snapshot, view: &View) -> Result<Self, ApiError> {
-        let asked = view.definition().features.iter().map(|feature| Asked {
-            name: feature.answer_name(),
-            feature: feature.feature.clone(),
-            keys: Some(&feature.keys),
-        });
-        let mut plan = Self::compile(snapshot, asked.collect(), "/view", Some(view.revision))?;
+        let mut plan = Self::compile(snapshot, view.asked(), "/view", Some(view.revision))?;
         plan.add_expressions(view.definition())?;
         Ok(plan.with_metadata())
     }
 
-    fn compile(
+    fn compile<'a>(
         snapshot: &Snapshot,
-        asked: Vec<Asked<'_>>,
+        asked: impl Iterator<Item = Asked<'a>>,
         pointer: &str,
         view_revision: Option<u64>,
     ) -> Result<Self, ApiError> {
@@ -132,18 +94,20 @@ impl Plan {
             view_revision,
             keys: Vec::new(),
             groups: Vec::new(),
-            features: Vec::with_capacity(asked.len()),
+            features: Vec::new(),
             request: Vec::new(),
             expressions: Vec::new(),
             metadata: Vec::new(),
         };
+        let mut columns = KeyColumns::default();
         let mut errors = Vec::new();
         // The groups read so far, by what tells them apart.
         let mut known: HashMap<(GroupName, Vec<usize>), usize> = HashMap::new();
-        for (index, asked) in asked.into_iter().enumerate() {
+        for (index, asked) in asked.enumerate() {
             let mut add = || {
                 let (group, slot) = find(snapshot, &asked.feature)?;
-                let keys = plan.add_keys(group, asked.keys)?;
+                let keys = columns.add(group, asked.keys);
+                let keys = keys.map_err(|error| (Code::MixedKeys, error.to_string()))?;
                 let identity = (group.name.clone(), keys.clone());
                 let read = *known.entry(identity).or_insert_with(|| {
                     let layouts = Layouts::new(Arc::clone(&group.schema));
@@ -169,6 +133,8 @@ impl Plan {
                 errors.push(ProblemError::at(format!("{pointer}/{index}"), code, detail));
             }
         }
+        let keys = columns.into_iter().map(|(name, key_type)| PlanKey { name, key_type });
+        plan.keys = keys.collect();
         if errors.is_empty() {
             Ok(plan)
         } else {
@@ -176,71 +142,18 @@ impl Plan {
         }
     }
 
-    /// The indexes in [`Plan::keys`] of a group's key columns, which are added where they are not there yet.
-    fn add_keys(
-        &mut self,
-        group: &Group,
-        mapping: Option<&BTreeMap<Name, Name>>,
-    ) -> Result<Vec<usize>, (Code, String)> {
-        let columns = group.schema.keys.iter().map(|key| {
-            let name = mapping.and_then(|mapping| mapping.get(&key.name)).unwrap_or(&key.name);
-            let Some(index) = self.keys.iter().position(|known| known.name == *name) else {
-                self.keys.push(PlanKey {
-                    name: name.clone(),
-                    key_type: key.key_type,
-                });
-                return Ok(self.keys.len() - 1);
-            };
-            let known = self.keys[index].key_type;
-            if known == key.key_type {
-                return Ok(index);
-            }
-            let detail = format!(
-                "the key `{name}` is {known} for one asked group and {} for another",
-                key.key_type
-            );
-            Err((Code::MixedKeys, detail))
-        });
-        columns.collect()
-    }
-
     fn add_expressions(&mut self, view: &FeatureView) -> Result<(), ApiError> {
-        let request = view.request.iter();
-        let request = request.map(|r| PlanRequest {
-            name: r.name.clone(),
-            data_type: r.data_type.clone(),
-            reader: ColumnReader::new(&r.data_type),
+        let request = view.request.iter().map(|request| PlanRequest {
+            name: request.name.clone(),
+            data_type: request.data_type.clone(),
+            reader: ColumnReader::new(&request.data_type),
         });
         self.request = request.collect();
-        let features = view.features.iter().zip(&self.features).enumerate();
-        let features =
-            features.map(|(n, (feature, plan))| (Input::Feature(n), feature.expression_name(), &plan.data_type));
-        let request = self
-            .request
-            .iter()
-            .enumerate()
-            .map(|(n, r)| (Input::Request(n), &r.name, &r.data_type));
-        let inputs: Vec<(Input, &Name, &DataType)> = features.chain(request).collect();
-        let columns: Vec<(&str, DataType)> = inputs
-            .iter()
-            .map(|(_, name, data_type)| (name.as_str(), (*data_type).clone()))
-            .collect();
-        let expressions = view.expressions.iter().map(|expression| {
-            let compiled = Expression::compile(&expression.sql, &columns, &expression.data_type).map_err(|error| {
-                refuse(
-                    Code::InvalidSql,
-                    "/view",
-                    format!("expression `{}`: {error}", expression.name),
-                )
-            })?;
-            Ok(PlanExpression {
-                name: expression.name.clone(),
-                data_type: expression.data_type.clone(),
-                inputs: compiled.references().iter().map(|index| inputs[*index].0).collect(),
-                compiled,
-            })
-        });
-        let expressions = expressions.collect::<Result<_, ApiError>>()?;
+        let types = self.features.iter().map(|feature| &feature.data_type);
+        let expressions = ViewExpression::compile_all(view, types).map_err(|(name, error)| {
+            let detail = format!("expression `{name}`: {error}");
+            refuse(Code::InvalidSql, "/view", detail)
+        })?;
         self.expressions = expressions;
         Ok(())
     }

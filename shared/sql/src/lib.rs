@@ -18,6 +18,7 @@ mod planner;
 mod stack;
 mod syntax;
 mod tables;
+mod view;
 
 pub use arrow_type::{arrow_type, model_type};
 pub use batch::{BatchPlan, BatchSql, END, START};
@@ -28,3 +29,4 @@ pub use functions::{expr_planners, options};
 pub use lineage::{ColumnLineage, Edge, Lineage, SourceColumn};
 pub use output::{Output, OutputColumn, Wanted};
 pub use tables::{TableName, Tables, group_schema, input_schema};
+pub use view::{ViewExpression, ViewInput};
