@@ -9,7 +9,7 @@ use arrow::{
 };
 use forebay_catalog::Catalog;
 use forebay_model::{Clock, GroupSchema, ManualClock, Timestamp, Value};
-use forebay_rows::{Layouts, RowHead, avro, values};
+use forebay_rows::{Layouts, RowHead, avro, packed::MAX_ROW_LENGTH, values};
 use forebay_server::{ServerConfig, Service, TestServer};
 use forebay_storage::{
     ClaimKey, LoggedRow, ProcessAnnouncements, ProcessLeases, Provision, Rejected, RejectedLog, RowLog, Topic,
@@ -421,6 +421,49 @@ async fn checks_reject_or_make_null_or_let_pass() {
             vec![Value::Null, Value::Null, Value::Decimal(0)]
         ]
     );
+}
+
+#[tokio::test]
+async fn a_row_beyond_the_limit_is_rejected_and_those_beside_it_are_not() {
+    let ingestion = Ingestion::start().await;
+    let path = "/v1/rows/visitor.profile?on_invalid=skip&missing=null";
+    let (time, text) = ("2026-01-01T00:00:00Z", "x".repeat(MAX_ROW_LENGTH));
+    let row = |visitor: &str, city: &str| json!({"visitor_id": visitor, "event_time": time, "city": city});
+    let rows = [row("v1", "Recife"), row("v2", &text), row("v3", "Olinda")];
+    let lines: Vec<String> = rows.iter().map(Json::to_string).collect();
+    let micros = Timestamp::parse(time).unwrap().micros();
+    let batch = RecordBatch::try_from_iter([
+        (
+            "event_time",
+            Arc::new(TimestampMicrosecondArray::from(vec![micros; 3])) as ArrayRef,
+        ),
+        ("city", Arc::new(StringArray::from(vec!["Recife", &text, "Olinda"]))),
+        ("visitor_id", Arc::new(StringArray::from(vec!["v1", "v2", "v3"]))),
+    ])
+    .unwrap();
+    let mut arrow = StreamWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    arrow.write(&batch).unwrap();
+    for (media_type, body) in [
+        ("application/json", json!({"rows": rows}).to_string().into_bytes()),
+        ("application/x-ndjson", lines.join("\n").into_bytes()),
+        ("application/vnd.apache.arrow.stream", arrow.into_inner().unwrap()),
+    ] {
+        let answer = ingestion.send(path, media_type, None, body).await;
+        assert_eq!(
+            (answer.status, &answer.body["accepted"]),
+            (202, &json!(2)),
+            "{media_type}: {}",
+            answer.body
+        );
+        let rejected = &answer.body["rejected"];
+        assert_eq!(rejected.as_array().map(Vec::len), Some(1), "{media_type}");
+        assert_eq!(
+            (&rejected[0]["index"], &rejected[0]["code"]),
+            (&json!(1), &json!("row_too_large")),
+            "{media_type}: {rejected}"
+        );
+    }
+    assert_eq!(ingestion.logged("visitor.profile").await.len(), 6);
 }
 
 #[tokio::test]
