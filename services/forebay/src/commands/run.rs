@@ -13,6 +13,8 @@ use crate::exit::Failure;
 use crate::progress;
 use crate::table::{align_right, table, text};
 
+/// So many of the newest runs are looked at for those that are under way.
+const LISTED: u32 = 100;
 /// Between two looks at a run whose stream of events has ended.
 const POLL: Duration = Duration::from_millis(500);
 
@@ -24,11 +26,48 @@ pub async fn run(session: &Session, args: RunArgs) -> Result<(), Failure> {
         downstream: args.downstream,
     };
     let run = session.client.start_run(&request).await?;
+    let under_way = match run.tasks.is_empty() {
+        true => session.client.runs(LISTED).await?.items,
+        false => Vec::new(),
+    };
+    let under_way: Vec<Run> = under_way.into_iter().filter(|run| !run.state.is_final()).collect();
     if args.no_wait {
-        return Ok(session.output.write(&run, rendered)?);
+        return Ok(session.output.write(&run, |run| nothing_more(run, &under_way))?);
+    }
+    // What was due has a run already, which a trigger started: whoever asks for it waits for that one.
+    let mut failed = None;
+    for other in under_way.iter().rev() {
+        let other = follow(session, other.clone()).await?;
+        if !session.output.is_json() {
+            session.output.text(&rendered(&other))?;
+        }
+        if other.state != RunState::Succeeded {
+            failed = Some(ended(&other));
+        }
     }
     let run = follow(session, run).await?;
-    conclude(session, &run)
+    session.output.write(&run, |run| nothing_more(run, &under_way))?;
+    match failed {
+        Some(failure) => Err(failure),
+        None => succeeded(&run),
+    }
+}
+
+/// A run without tasks says what covers them, as far as anything does.
+fn nothing_more(run: &Run, under_way: &[Run]) -> String {
+    let covering: Vec<String> = under_way
+        .iter()
+        .map(|other| format!("{} ({})", other.id, other.trigger))
+        .collect();
+    match covering.is_empty() {
+        true => rendered(run),
+        false => format!(
+            "run {} {}: nothing is due that is not under way already, in {}",
+            run.id,
+            run.state.as_str(),
+            covering.join(", ")
+        ),
+    }
 }
 
 /// A time of the command line.
@@ -40,10 +79,18 @@ pub(super) fn time(argument: &str, text: &str) -> Result<forebay_model::Timestam
 /// Shows a finished run; anything but success is a failure.
 pub(super) fn conclude(session: &Session, run: &Run) -> Result<(), Failure> {
     session.output.write(run, rendered)?;
+    succeeded(run)
+}
+
+fn succeeded(run: &Run) -> Result<(), Failure> {
     match run.state {
         RunState::Succeeded => Ok(()),
-        state => Err(Failure::Failed(format!("run {} has {}", run.id, state.as_str()))),
+        _ => Err(ended(run)),
     }
+}
+
+fn ended(run: &Run) -> Failure {
+    Failure::Failed(format!("run {} has {}", run.id, run.state.as_str()))
 }
 
 /// Waits until the run is finished, with a bar of its tasks.
@@ -141,12 +188,22 @@ mod tests {
         }))
         .expect("a run");
         insta::assert_snapshot!(rendered(&run));
-        assert!(
-            rendered(&Run {
-                tasks: Vec::new(),
-                ..run
-            })
-            .ends_with("nothing is due")
+        let idle = Run {
+            tasks: Vec::new(),
+            state: RunState::Succeeded,
+            ..run.clone()
+        };
+        assert!(nothing_more(&idle, &[]).ends_with("nothing is due"));
+        let by_a_trigger = Run {
+            id: "0198c0de-0000-7000-8000-000000000000".to_owned(),
+            trigger: "change".to_owned(),
+            state: RunState::Running,
+            ..run
+        };
+        assert_eq!(
+            nothing_more(&idle, &[by_a_trigger]),
+            "run 0198c0de-0000-7000-8000-000000000001 succeeded: nothing is due that is not under way already, in \
+             0198c0de-0000-7000-8000-000000000000 (change)"
         );
     }
 
