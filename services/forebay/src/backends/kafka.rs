@@ -44,7 +44,10 @@ pub fn place(config: &Config) -> String {
     config.kafka.brokers.join(", ")
 }
 
-/// Topics that are not there yet may be made by `forebay migrate`, so that even these are waited for.
+/// Topics that are not there yet may be made by `forebay migrate` meanwhile; wrong settings stay wrong.
 fn missing(error: &StorageError) -> Missing {
-    Missing::Yet(error.to_string())
+    match error {
+        StorageError::Misconfigured { .. } => Missing::Never(error.to_string()),
+        error => Missing::Yet(error.to_string()),
+    }
 }
