@@ -47,6 +47,8 @@ impl Backends {
             ("KAFKA__DELIVERY_BOUND_MS", "1000".into()),
             ("KAFKA__CLOCK_TOLERANCE_MS", "200".into()),
             ("OFFLINE_QUERY__SETTLE_MS", "20000".into()),
+            // A slow machine is no reason to fail.
+            ("ONLINE_SERVING__STORE_DEADLINE_MS", "10000".into()),
             ("LAKE__ROOT", format!("s3://{}/e2e", S3Address::BUCKET)),
             ("LAKE__S3__ENDPOINT", self.s3.endpoint.clone()),
             ("LAKE__S3__ALLOW_HTTP", "true".into()),

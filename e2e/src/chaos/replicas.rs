@@ -57,9 +57,15 @@ pub(super) async fn play(world: &mut World) {
             woken.status,
             woken.text()
         );
-        if let (Some(second), 200 | 202) = (&answered, woken.status) {
-            assert_eq!(second["receipt"], woken.json()["receipt"], "both answer the same");
+        let mut receipts: Vec<_> = answered.iter().map(|answer| answer["receipt"].clone()).collect();
+        if matches!(woken.status, 200 | 202) {
+            receipts.push(woken.json()["receipt"].clone());
+        }
+        if receipts.len() == 2 {
             answered_by_both += 1;
+            // Attempts that end beside each other may each tell where they have put the rows; what is told from then on is what one of them was.
+            let again = send(awake).await.expect("an answer").ok();
+            assert!(receipts.contains(&again["receipt"]), "{receipts:?}, and again {again}");
         }
         if answered.is_some() || matches!(woken.status, 200 | 202) {
             world.ledger.acknowledge(&key, false);
@@ -72,5 +78,5 @@ pub(super) async fn play(world: &mut World) {
     );
     world
         .figures
-        .note("of them answered by both, with the same receipt", answered_by_both);
+        .note("of them answered by both", answered_by_both);
 }

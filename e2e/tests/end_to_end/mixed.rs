@@ -55,10 +55,12 @@ scenarios!(mixed());
 
 #[tokio::test]
 async fn errors() {
+    let _definitions = DEFINITIONS.read().await;
     scenarios::errors::plays(&mixed().await.stage()).await;
 }
 
 #[tokio::test]
 async fn parity() {
+    let _definitions = DEFINITIONS.read().await;
     Groups::filled(&mixed().await.stage(), 12).await;
 }

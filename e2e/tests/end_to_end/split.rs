@@ -12,12 +12,7 @@ async fn suite() -> &'static Suite {
             let backends = tokio::task::spawn_blocking(Backends::shared)
                 .await
                 .expect("the servers");
-            // Tables are compacted all the while.
-            let settings = [
-                ("SINKS__COMPACTION_MIN_FILES", "2"),
-                ("SINKS__UPKEEP_INTERVAL_MS", "500"),
-            ];
-            Suite::start(&backends, 2, &settings).await
+            Suite::start(&backends, 2, &[]).await
         })
         .await
 }
@@ -26,10 +21,12 @@ scenarios!(suite());
 
 #[tokio::test]
 async fn errors() {
+    let _definitions = DEFINITIONS.read().await;
     scenarios::errors::plays(&suite().await.stage()).await;
 }
 
 #[tokio::test]
 async fn parity() {
+    let _definitions = DEFINITIONS.read().await;
     Groups::filled(&suite().await.stage(), 12).await;
 }

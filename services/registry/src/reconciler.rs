@@ -118,6 +118,7 @@ impl Reconciler {
                 Err(reason) => Ready::Failed(reason),
             });
         }
+        self.catalog.measure();
         self.outbox.touch();
         done
     }

@@ -114,7 +114,7 @@ impl Catalog {
         let next = Arc::new(current.apply(changes)?);
         prepare(&next);
         self.swap(&next);
-        measure(&next);
+        self.measure();
         Ok(next)
     }
 
@@ -131,7 +131,7 @@ impl Catalog {
             Announced::Readiness { .. } => self.current(),
         };
         current.note_readiness(readiness);
-        measure(&current);
+        self.measure();
         let found = announced.registry_revision();
         match found <= current.revision() {
             true => Ok(()),
@@ -149,7 +149,7 @@ impl Catalog {
         let current = self.current.load_full();
         if snapshot.revision() <= current.revision() {
             current.note_readiness(&snapshot.readiness());
-            measure(&current);
+            self.measure();
             return current;
         }
         for group in snapshot.groups() {
@@ -163,7 +163,7 @@ impl Catalog {
         }
         let next = Arc::new(snapshot);
         self.swap(&next);
-        measure(&next);
+        self.measure();
         next
     }
 
@@ -237,11 +237,13 @@ impl Catalog {
     pub(crate) async fn newer_asked(&self) {
         self.newer.notified().await;
     }
-}
 
-/// Which registry revision this process knows, and how many groups it takes for not ready.
-fn measure(snapshot: &Snapshot) {
-    let waiting = snapshot.groups().filter(|group| !group.is_ready()).count();
-    gauge!("forebay_registry_revision").set(snapshot.revision() as f64);
-    gauge!("forebay_groups_not_ready").set(waiting as f64);
+    /// Tells the metrics which registry revision this process knows, and how many groups it takes for not ready. For who changes readiness by himself; all
+    /// that comes through this handle is told already.
+    pub fn measure(&self) {
+        let snapshot = self.peek();
+        let waiting = snapshot.groups().filter(|group| !group.is_ready()).count();
+        gauge!("forebay_registry_revision").set(snapshot.revision() as f64);
+        gauge!("forebay_groups_not_ready").set(waiting as f64);
+    }
 }
