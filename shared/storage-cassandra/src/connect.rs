@@ -6,7 +6,7 @@ use openssl::ssl::{SslConnector, SslFiletype, SslMethod, SslVerifyMode};
 use scylla::{
     client::{
         PoolSize,
-        execution_profile::ExecutionProfile,
+        execution_profile::{ExecutionProfile, ExecutionProfileBuilder, ExecutionProfileHandle},
         session::{OpenSsl010Config, Session, TlsContext},
         session_builder::SessionBuilder,
     },
@@ -38,6 +38,7 @@ pub(crate) async fn session(config: &CassandraConfig, keyspace: &str) -> Result<
         .timestamp_generator(Arc::new(MonotonicTimestampGenerator::new()))
         .keepalive_interval(KEEPALIVE)
         .keepalive_timeout(KEEPALIVE)
+        .metadata_request_serverside_timeout(config.request_timeout())
         .metadata_request_clientside_timeout(config.request_timeout())
         .schema_agreement_timeout(config.schema_timeout())
         .schema_agreement_interval(Duration::from_millis(50))
@@ -46,7 +47,7 @@ pub(crate) async fn session(config: &CassandraConfig, keyspace: &str) -> Result<
         .fetch_full_schema_metadata(false)
         // Routing needs the keyspace, not its tables: no need to read all of it again after each change.
         .refresh_metadata_on_auto_schema_agreement(false)
-        .default_execution_profile_handle(profile(config).into_handle());
+        .default_execution_profile_handle(profile(config).build().into_handle());
     if !config.username.is_empty() {
         builder = builder.user(&config.username, config.password.expose());
     }
@@ -59,27 +60,33 @@ pub(crate) async fn session(config: &CassandraConfig, keyspace: &str) -> Result<
     })
 }
 
-fn profile(config: &CassandraConfig) -> ExecutionProfile {
+/// For point reads: after a while another replica is asked too. `None` when the settings do not want it.
+pub(crate) fn speculative(config: &CassandraConfig) -> Option<ExecutionProfileHandle> {
+    let policy = SimpleSpeculativeExecutionPolicy {
+        max_retry_count: 1,
+        retry_interval: Duration::from_millis(config.speculative_after_ms),
+    };
+    (config.speculative_after_ms > 0).then(|| {
+        profile(config)
+            .speculative_execution_policy(Some(Arc::new(policy)))
+            .build()
+            .into_handle()
+    })
+}
+
+fn profile(config: &CassandraConfig) -> ExecutionProfileBuilder {
     let mut balancing = DefaultPolicy::builder().token_aware(true);
     if !config.datacenter.is_empty() {
         balancing = balancing
             .prefer_datacenter(config.datacenter.clone())
             .permit_dc_failover(false);
     }
-    let speculative = (config.speculative_after_ms > 0).then(|| {
-        Arc::new(SimpleSpeculativeExecutionPolicy {
-            max_retry_count: 1,
-            retry_interval: Duration::from_millis(config.speculative_after_ms),
-        }) as _
-    });
     ExecutionProfile::builder()
         .consistency(consistency(config.consistency))
         .serial_consistency(Some(serial_consistency(config.serial_consistency)))
         .request_timeout(Some(config.request_timeout()))
         .retry_policy(retries(config.retries))
-        .speculative_execution_policy(speculative)
         .load_balancing_policy(balancing.build())
-        .build()
 }
 
 fn retries(retries: Retries) -> Arc<dyn RetryPolicy> {

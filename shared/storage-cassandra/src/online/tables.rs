@@ -113,12 +113,13 @@ async fn prepare(cluster: &Cluster, schema: &Arc<GroupSchema>) -> Result<Table> 
         format!("UPDATE {table} USING TIMESTAMP ? SET {row} = ? WHERE {keys}"),
     )
     .await?;
-    let select = statement(
+    let mut select = statement(
         cluster,
         schema,
         format!("SELECT {row}, writetime({row}) FROM {table} WHERE {keys}"),
     )
     .await?;
+    select.set_execution_profile_handle(cluster.speculative());
     let altered = |detail: &str| StorageError::corrupt(WHAT, format!("table {table}: {detail}"));
     let columns = upsert.get_variable_col_specs();
     for (index, key) in schema.keys.iter().enumerate() {
