@@ -64,7 +64,17 @@ impl Default for CassandraOptions {
     fn default() -> Self {
         CassandraOptions {
             commitlog_sync: CommitlogSync::default(),
-            heap_mib: 384,
+            heap_mib: 512,
+        }
+    }
+}
+
+impl CassandraOptions {
+    /// For a node that many tests share: each table costs about a megabyte of heap.
+    pub fn shared() -> Self {
+        CassandraOptions {
+            heap_mib: 1536,
+            ..CassandraOptions::default()
         }
     }
 }

@@ -16,7 +16,7 @@ struct Shared<S, A> {
 /// When it cannot be started.
 pub fn cassandra() -> &'static str {
     static SHARED: OnceLock<Shared<Cassandra, String>> = OnceLock::new();
-    let start = || Cassandra::start(CassandraOptions::default()).map(|server| (server.address().to_string(), server));
+    let start = || Cassandra::start(CassandraOptions::shared()).map(|server| (server.address().to_string(), server));
     &SHARED
         .get_or_init(|| shared("FOREBAY_TEST_CASSANDRA", |address| address, start))
         .address

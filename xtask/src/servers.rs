@@ -20,7 +20,7 @@ impl Servers {
     pub fn start() -> Result<Servers, Error> {
         println!("starting Cassandra, Kafka and an S3 server; the first time their programs are fetched");
         std::thread::scope(|scope| {
-            let cassandra = scope.spawn(|| unless_named(CASSANDRA, || Cassandra::start(CassandraOptions::default())));
+            let cassandra = scope.spawn(|| unless_named(CASSANDRA, || Cassandra::start(CassandraOptions::shared())));
             let kafka = scope.spawn(|| unless_named(KAFKA, || Kafka::start(KafkaOptions::default())));
             let s3 = scope.spawn(|| unless_named(S3_ENDPOINT, || S3::start(S3Options::default())));
             Ok(Servers {

@@ -29,6 +29,10 @@ fn engine(error: DataFusionError, pointer: &str) -> ApiError {
             let detail = "the queries under way need more memory or disk than they may use; ask for less at once, or again later";
             ApiError::from(Problem::new(Code::Overloaded, detail).retry_after(5)).caused_by(error)
         }
+        // Of the store's error Parquet's reader keeps only the text.
+        DataFusionError::ParquetError(cause) if cause.to_string().contains("Object Store error") => {
+            ApiError::unavailable("the offline store does not answer", error)
+        }
         DataFusionError::ParquetError(_) | DataFusionError::ArrowError(_, _) => refuse(
             Code::InvalidValue,
             pointer,
@@ -37,6 +41,7 @@ fn engine(error: DataFusionError, pointer: &str) -> ApiError {
         DataFusionError::ObjectStore(cause) if cause.to_string().contains("not found") => {
             refuse(Code::SourceNotFound, pointer, "there is no such file")
         }
+        DataFusionError::ObjectStore(_) => ApiError::unavailable("the offline store does not answer", error),
         _ => ApiError::internal(error),
     }
 }
