@@ -96,7 +96,7 @@ impl Cluster {
         })
     }
 
-    /// The profile of point reads that may be sent to another replica too, if there is one: a timer for each read costs a tenth of the throughput.
+    /// The profile of point reads that may be sent to another replica too, if there is one: a timer for each read costs processor time.
     pub(crate) fn speculative(&self) -> Option<ExecutionProfileHandle> {
         let nodes = self.session.get_cluster_state().get_nodes_info().len();
         self.speculative.clone().filter(|_| nodes > 1)
