@@ -113,10 +113,15 @@ impl Suite {
                 suite.begin(service, copy);
             }
         }
-        for process in suite.processes() {
+        suite.ready().await;
+        suite
+    }
+
+    /// Waits until all processes are ready.
+    pub async fn ready(&self) {
+        for process in self.processes() {
             process.ready().await;
         }
-        suite
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<&'static str, Vec<Option<Arc<Process>>>>> {

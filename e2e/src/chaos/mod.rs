@@ -122,6 +122,7 @@ impl World {
     /// Once the callers have stopped: everything that they were told is true.
     async fn check(&self) {
         let begin = Instant::now();
+        self.suite.ready().await;
         work::repeat_what_was_not_answered(&self.stage, &self.ledger).await;
         check::another_bundle_is_applied(&self.stage, &self.ledger).await;
         check::runs_have_ended(&self.stage, &self.ledger).await;

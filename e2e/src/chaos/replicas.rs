@@ -76,7 +76,5 @@ pub(super) async fn play(world: &mut World) {
         "requests with one key through two copies, the first paused in between",
         ROUNDS,
     );
-    world
-        .figures
-        .note("of them answered by both", answered_by_both);
+    world.figures.note("of them answered by both", answered_by_both);
 }
