@@ -70,7 +70,7 @@ pub fn service_of(path: &str) -> &'static str {
     };
     SERVICES
         .iter()
-        .find(|(_, prefixes)| prefixes.iter().any(|prefix| is_under(prefix)))
+        .find(|(_, prefixes)| prefixes.iter().any(&is_under))
         .map_or(SERVICES[0].0, |(service, _)| service)
 }
 
