@@ -29,7 +29,7 @@ const LEASE: Duration = Duration::from_secs(3);
 const APPEND_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How often things happen that otherwise happen now and then, and how soon processes give up on others.
-const SETTINGS: [(&str, &str); 12] = [
+const SETTINGS: [(&str, &str); 13] = [
     ("SINKS__FLUSH_INTERVAL_MS", "300"),
     ("SINKS__EARLY_FLUSH_INTERVAL_MS", "50"),
     ("SINKS__FOLLOW_INTERVAL_MS", "100"),
@@ -42,6 +42,7 @@ const SETTINGS: [(&str, &str); 12] = [
     ("LAKE__S3__TIMEOUT", "3s"),
     ("LAKE__S3__RETRY_TIMEOUT", "5s"),
     ("COMPUTE__ATTEMPTS", "100"),
+    ("ONLINE_SERVING__STORE_DEADLINE_MS", "1000"),
 ];
 
 /// What everything happens to.
@@ -122,6 +123,7 @@ impl World {
     /// Once the callers have stopped: everything that they were told is true.
     async fn check(&self) {
         let begin = Instant::now();
+        // Some may have been killed a moment ago.
         self.suite.ready().await;
         work::repeat_what_was_not_answered(&self.stage, &self.ledger).await;
         check::another_bundle_is_applied(&self.stage, &self.ledger).await;
@@ -204,12 +206,13 @@ pub async fn plays(parts: &[String]) {
     check::computed_rows_are_there_once(&world.stage, &world.ledger).await;
     let keys = check::online_is_the_point_in_time_answer(&world.stage, &world.ledger).await;
     let compactions = check::tables_were_compacted(&world.stage).await;
+    let (lost, twice) = check::lost_and_twice(&world.stage, &world.ledger);
     let counts = world.ledger.counts();
     let ledger = &world.ledger;
     for (what, seen) in [
         ("rows acknowledged", ledger.count()),
-        ("acknowledged rows lost", 0),
-        ("rows there twice", 0),
+        ("acknowledged rows lost", lost),
+        ("rows there twice", twice),
         (
             "keys whose online answer is the point-in-time answer, all of them",
             keys,
@@ -219,7 +222,7 @@ pub async fn plays(parts: &[String]) {
         ("of them with all values", counts.reads_with_values),
         ("answers to historical queries", counts.queries),
         ("runs, all of them succeeded", ledger.runs().len()),
-        ("bundles applied", ledger.applied() as usize),
+        ("bundles applied, each whole", counts.bundles),
         ("compactions of the table", compactions),
         ("seconds", world.start.elapsed().as_secs() as usize),
     ] {

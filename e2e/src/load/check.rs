@@ -113,7 +113,7 @@ async fn settle_doubts(stage: &Stage, ledger: &Ledger) -> Vec<Row> {
     if !uncertain.is_empty() {
         // The acknowledged rows came after them, so what is not there with these will not come.
         eventually(PATIENCE, "every acknowledged row is in the table", async || {
-            let found = rows_in_table(stage, "facts", 1.0);
+            let found = rows_in_table(stage, "facts");
             let missing = rows
                 .iter()
                 .filter(|row| found.binary_search(&key_of(row, 1.0)).is_err())
@@ -124,7 +124,7 @@ async fn settle_doubts(stage: &Stage, ledger: &Ledger) -> Vec<Row> {
             }
         })
         .await;
-        let found = rows_in_table(stage, "facts", 1.0);
+        let found = rows_in_table(stage, "facts");
         rows.extend(
             uncertain
                 .iter()
@@ -239,7 +239,7 @@ fn key_of(row: &Row, factor: f64) -> Found {
 }
 
 /// All rows of a table, in order, read as another project does, so that nothing of ours hides a row that is there twice.
-fn rows_in_table(stage: &Stage, group: &str, factor: f64) -> Vec<Found> {
+fn read_table(stage: &Stage, group: &str) -> Vec<Found> {
     let table = stage.lake.location(&stage.table(group));
     let text = python::run_on(&stage.lake, "rows_of.py", &[&table, "item_id", "event_time", "price"]);
     let mut found: Vec<Found> = text
@@ -251,17 +251,35 @@ fn rows_in_table(stage: &Stage, group: &str, factor: f64) -> Vec<Found> {
         })
         .collect();
     found.sort_unstable();
+    found
+}
+
+/// The same where none is there twice.
+fn rows_in_table(stage: &Stage, group: &str) -> Vec<Found> {
+    let found = read_table(stage, group);
     if let Some(twice) = found.windows(2).find(|pair| pair[0] == pair[1]) {
-        panic!("{group} holds a row of {factor} times its number twice: {twice:?}");
+        panic!("{group} holds a row twice: {twice:?}");
     }
     found
+}
+
+/// How many acknowledged rows the table lacks, and how many rows it holds a second time.
+pub fn lost_and_twice(stage: &Stage, ledger: &Ledger) -> (usize, usize) {
+    let found = read_table(stage, "facts");
+    let rows = ledger.rows();
+    let lost = rows
+        .iter()
+        .filter(|row| found.binary_search(&key_of(row, 1.0)).is_err())
+        .count();
+    let twice = found.windows(2).filter(|pair| pair[0] == pair[1]).count();
+    (lost, twice)
 }
 
 /// The table holds these rows and no others. They are in order.
 async fn in_table_once(stage: &Stage, group: &str, expected: &[Row], factor: f64) {
     let expected: Vec<_> = expected.iter().map(|row| key_of(row, factor)).collect();
     eventually(PATIENCE, "every row is in the table, once", async || {
-        let found = rows_in_table(stage, group, factor);
+        let found = rows_in_table(stage, group);
         if let Some(foreign) = found.iter().find(|row| expected.binary_search(row).is_err()) {
             panic!("{group} holds a row that nobody was told of: {foreign:?}");
         }

@@ -71,6 +71,8 @@ pub struct Counts {
     pub reads_with_values: usize,
     /// Historical queries that were answered.
     pub queries: usize,
+    /// Bundles whose application was answered.
+    pub bundles: usize,
 }
 
 impl Ledger {
@@ -173,7 +175,10 @@ impl Ledger {
     }
 
     pub fn bundle_was_applied(&self, number: u64) {
-        self.with(|inner| inner.applied = number);
+        self.with(|inner| {
+            inner.applied = number;
+            inner.counts.bundles += 1;
+        });
     }
 
     /// The bundles whose number may be seen: the last that was answered up to the last that was sent.
