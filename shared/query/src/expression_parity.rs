@@ -342,20 +342,20 @@ fn compare(sql: &str, kind: Kind, rows: &[Row]) -> Result<(), TestCaseError> {
     {
         return Ok(());
     }
-    for index in 0..all.num_rows() {
+    for (index, row) in rows.iter().enumerate() {
         let found = answer.slice(index, 1);
         match runtime.block_on(engine(sql, all.slice(index, 1), &result)) {
             Ok(Ok(expected)) => prop_assert!(
                 equal(&found, &expected),
                 "{sql} for {:?}: {found:?}, but the engine gives {expected:?}",
-                rows[index]
+                row
             ),
             // A constant part without a value fails the engine's optimizer, though no row may need it.
             Ok(Err(DataFusionError::Context(rule, _))) if rule.starts_with("Optimizer rule") => {}
             Ok(Err(error)) => prop_assert!(
                 found.is_null(0),
                 "{sql} for {:?}: {found:?}, but the engine fails: {error}",
-                rows[index]
+                row
             ),
             Err(error) => prop_assert!(false, "{sql} is compiled, but the engine does not plan it: {error}"),
         }
@@ -380,8 +380,9 @@ proptest! {
         operator in select(vec!["+", "-", "*", "/", "%"]),
     ) {
         let expression = Expression::compile(&format!("a {operator} b"), &inputs(), &Kind::Whole.result()).expect("compiles");
-        let column = |of: fn(&(Option<i64>, Option<i64>)) -> Option<i64>| Arc::new(pairs.iter().map(of).collect::<Int64Array>()) as ArrayRef;
-        let found = expression.evaluate(&[column(|pair| pair.0), column(|pair| pair.1)], pairs.len()).expect("a column");
+        let left: Int64Array = pairs.iter().map(|pair| pair.0).collect();
+        let right: Int64Array = pairs.iter().map(|pair| pair.1).collect();
+        let found = expression.evaluate(&[Arc::new(left), Arc::new(right)], pairs.len()).expect("a column");
         let expected: Int64Array = pairs.iter().map(|&(left, right)| {
             let (left, right) = (left?, right?);
             match operator {
