@@ -163,7 +163,8 @@ async fn freshness(ingestion: &str, serving: &str, lasts: Duration) {
             }
         }));
     }
-    let new = || Histogram::<u64>::new(3).expect("a histogram");
+    // Microseconds, up to ten minutes.
+    let new = || Histogram::<u64>::new_with_bounds(1, 600_000_000, 3).expect("a histogram");
     let (mut acknowledged, mut readable) = (new(), new());
     for request in requests {
         let (to_acknowledged, to_readable) = request.await.expect("no panic");
