@@ -218,22 +218,22 @@ impl ClaimStore for CassandraClaimStore {
         }
     }
 
-    async fn answer(&self, key: &ClaimKey, answer: Bytes) -> Result<()> {
-        // It may have expired while it was worked on; then a repetition is a new request.
-        let Some(Stored { claim, answer: None }) = self.get(key).await? else {
-            return Ok(());
-        };
+    async fn answer(&self, key: &ClaimKey, answer: Bytes) -> Result<Bytes> {
         let mut attempts = self.cluster.attempts(WHAT);
         loop {
+            let claim = match self.get(key).await? {
+                Some(Stored {
+                    answer: Some(first), ..
+                }) => return Ok(first),
+                Some(Stored { claim, answer: None }) => claim,
+                // It expired while it was worked on: a repetition is a new request then.
+                None => return Ok(answer),
+            };
             let values = (&answer[..], &key.scope, &key.key, claim.batch.0);
-            let applied = self.cluster.transact(&ANSWER, values).await;
-            if let Ok(true) = applied {
-                return Ok(());
-            }
-            match self.is_open(key, &claim).await {
-                Ok(false) => return Ok(()),
-                Ok(true) => attempts.again(applied).await?,
-                Err(error) => attempts.again(Err::<(), _>(error)).await?,
+            match self.cluster.transact(&ANSWER, values).await {
+                Ok(true) => return Ok(answer),
+                // Somebody was first, or it is unknown whether it took effect: what is stored tells.
+                applied => attempts.again(applied).await?,
             }
         }
     }

@@ -38,8 +38,9 @@ pub trait ClaimStore: Send + Sync {
     /// Claims a key, atomically and durably, unless it is claimed since `not_before`.
     async fn claim(&self, key: &ClaimKey, proposal: &Claim, not_before: Timestamp) -> Result<ClaimOutcome>;
 
-    /// Stores the answer of a claimed request, durably. The first answer stays: attempts of one request may end beside each other.
-    async fn answer(&self, key: &ClaimKey, answer: Bytes) -> Result<()>;
+    /// Stores the answer of a claimed request, durably, and gives back the one that stands, for the caller: attempts of one request may end beside each other,
+    /// and the first answer stays. A claim that has expired meanwhile takes none; then the caller's own is given back.
+    async fn answer(&self, key: &ClaimKey, answer: Bytes) -> Result<Bytes>;
 
     /// Gives a claim up that took no effect, so that the key is free again. If the key is claimed by another request by now, or this one was answered, nothing
     /// happens: whoever comes late must not free a key under which rows were taken in.

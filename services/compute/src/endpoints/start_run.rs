@@ -99,8 +99,8 @@ async fn start(state: &Shared, key: &ClaimKey, request: &RunRequest, claim: &Cla
 
 async fn answer(state: &Shared, key: &ClaimKey, run: Run) -> ApiResult<Response> {
     let body = serde_json::to_vec(&run).map_err(ApiError::internal)?;
-    state.claims.answer(key, body.into()).await.map_err(store_error)?;
-    Ok(accepted(run))
+    let first = state.claims.answer(key, body.into()).await.map_err(store_error)?;
+    Ok(accepted(serde_json::from_slice(&first).map_err(ApiError::internal)?))
 }
 
 fn accepted(run: Run) -> Response {

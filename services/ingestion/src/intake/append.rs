@@ -186,8 +186,11 @@ pub async fn append(
     let body = Bytes::from(serde_json::to_vec(&response).map_err(ApiError::internal)?);
     if let Some(claimed) = &claimed {
         // The rows are in. Without the stored answer a repetition appends them once more under the same identity, and the sinks drop them.
-        if let Err(error) = state.deps.claims.answer(&claimed.key, body.clone()).await {
-            tracing::warn!(%error, "the answer to a request with an idempotency key could not be stored");
+        match state.deps.claims.answer(&claimed.key, body.clone()).await {
+            // An attempt of the same request beside this one was answered first: all are answered alike.
+            Ok(first) if first != body => return replayed(first),
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the answer to a request with an idempotency key could not be stored"),
         }
     }
     Ok(Accepted { receipt, body })

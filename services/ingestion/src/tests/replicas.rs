@@ -608,7 +608,7 @@ impl forebay_storage::ClaimStore for NoClaims {
         down()
     }
 
-    async fn answer(&self, _: &ClaimKey, _: bytes::Bytes) -> Result<()> {
+    async fn answer(&self, _: &ClaimKey, _: bytes::Bytes) -> Result<bytes::Bytes> {
         down()
     }
 

@@ -49,16 +49,20 @@ impl ClaimStore for EmbeddedClaimStore {
             .await
     }
 
-    async fn answer(&self, key: &ClaimKey, answer: Bytes) -> Result<()> {
+    async fn answer(&self, key: &ClaimKey, answer: Bytes) -> Result<Bytes> {
         let key = key.clone();
         self.0
             .write(move |tables, write| match get(tables, write, &key)? {
-                Some(mut stored) if stored.answer.is_none() => {
+                Some(Stored {
+                    answer: Some(first), ..
+                }) => Ok(Bytes::from(first)),
+                Some(mut stored) => {
                     stored.answer = Some(answer.to_vec());
-                    put(tables, write, &stored)
+                    put(tables, write, &stored)?;
+                    Ok(answer)
                 }
-                // Another attempt was answered first, or it expired while it was worked on: a repetition is a new request then.
-                _ => Ok(()),
+                // It expired while it was worked on: a repetition is a new request then.
+                None => Ok(answer),
             })
             .await
     }

@@ -58,10 +58,15 @@ async fn a_claim_is_given_once(place: &Place) {
             drop(store);
             store = place.open().await;
         }
-        store.answer(&a, answer.clone()).await.expect("answered");
+        let stands = store.answer(&a, answer.clone()).await.expect("answered");
+        assert_eq!(stands, answer);
     }
     let later = Bytes::from_static(b"later");
-    store.answer(&a, later).await.expect("ignored");
+    assert_eq!(
+        store.answer(&a, later).await.expect("ignored"),
+        answer,
+        "the first one is given back"
+    );
     store.abandon(&a, &claim(1, 10)).await.expect("ignored");
     assert_eq!(
         store.claim(&a, &claim(2, 20), LONG_AGO).await.expect("an answer"),
