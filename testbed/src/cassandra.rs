@@ -1,6 +1,6 @@
 //! Apache Cassandra: one node.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -55,6 +55,8 @@ pub enum CommitlogSync {
 /// How a node is started.
 #[derive(Clone, Debug)]
 pub struct CassandraOptions {
+    /// The address of this machine at which it takes CQL.
+    pub listen: Ipv4Addr,
     pub commitlog_sync: CommitlogSync,
     /// Java's heap, MiB.
     pub heap_mib: u32,
@@ -63,6 +65,7 @@ pub struct CassandraOptions {
 impl Default for CassandraOptions {
     fn default() -> Self {
         CassandraOptions {
+            listen: Ipv4Addr::LOCALHOST,
             commitlog_sync: CommitlogSync::default(),
             heap_mib: 512,
         }
@@ -98,13 +101,14 @@ impl Cassandra {
     pub fn start(options: CassandraOptions) -> Result<Cassandra, Error> {
         let jars = download::jars("cassandra", POM)?;
         let folder = temporary()?;
-        let (port, other_ports) = (Port::take()?, [Port::take()?, Port::take()?]);
+        let (port, other_ports) = (Port::take_at(options.listen)?, [Port::take()?, Port::take()?]);
         let sync = match options.commitlog_sync {
             CommitlogSync::Periodic => "commitlog_sync: periodic\ncommitlog_sync_period: 1000ms",
             CommitlogSync::Group => "commitlog_sync: group\ncommitlog_sync_group_window: 2ms",
         };
         let settings = SETTINGS
             .replace("@FOLDER@", &folder.path().display().to_string())
+            .replace("@LISTEN@", &options.listen.to_string())
             .replace("@PORT@", &port.number.to_string())
             .replace("@STORAGE_PORT@", &other_ports[0].number.to_string())
             .replace("@COMMITLOG_SYNC@", sync);

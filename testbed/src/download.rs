@@ -77,6 +77,17 @@ pub(crate) fn go_program(name: &str, package: &str, version: &str) -> Result<Pat
     })
 }
 
+/// A folder that a script fills, given the folder as its argument. `content` tells one version of what it fills it with from another.
+///
+/// # Errors
+/// When the script fails.
+pub(crate) fn filled_by(name: &str, content: &str, script: &Path) -> Result<PathBuf, Error> {
+    once(&format!("{name}-{:016x}", hash(content)), |folder| {
+        let mut bash = Command::new("bash");
+        fetch(bash.arg(script).arg(folder), "bash", "install it")
+    })
+}
+
 fn fetch(command: &mut Command, program: &'static str, hint: &str) -> Result<(), Error> {
     let shown = format!("{command:?}");
     let output = command

@@ -1,6 +1,6 @@
 //! Apache Kafka: one to three brokers that are controllers too.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -20,6 +20,8 @@ const CLUSTER: &str = "Zm9yZWJheS10ZXN0YmVkMQ";
 /// How a cluster is started.
 #[derive(Clone, Debug)]
 pub struct KafkaOptions {
+    /// The address of this machine that clients connect to, and that brokers tell them.
+    pub listen: Ipv4Addr,
     /// 1 to 3. With three, topics have three replicas of which two must be in sync, and the cluster goes on without one broker.
     pub brokers: usize,
     /// Java's heap, MiB for each broker.
@@ -31,6 +33,7 @@ pub struct KafkaOptions {
 impl Default for KafkaOptions {
     fn default() -> Self {
         KafkaOptions {
+            listen: Ipv4Addr::LOCALHOST,
             brokers: 1,
             heap_mib: 384,
             properties: Vec::new(),
@@ -66,7 +69,7 @@ impl Kafka {
         let count = options.brokers.clamp(1, 3);
         let mut ports = Vec::new();
         for _ in 0..count {
-            ports.push((Port::take()?, Port::take()?));
+            ports.push((Port::take_at(options.listen)?, Port::take()?));
         }
         let voters: Vec<_> = ports
             .iter()
@@ -81,7 +84,7 @@ impl Kafka {
             let settings = SETTINGS
                 .replace("@ID@", &format!("{id}"))
                 .replace("@VOTERS@", &voters.join(","))
-                .replace("@PORT@", &port.number.to_string())
+                .replace("@LISTEN@", &port.address().to_string())
                 .replace("@CONTROLLER_PORT@", &controller_port.number.to_string())
                 .replace("@FOLDER@", &node.display().to_string())
                 .replace("@REPLICAS@", &count.to_string())

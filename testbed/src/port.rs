@@ -10,19 +10,28 @@ use crate::download::cache;
 pub(crate) const FIRST: u16 = 20_000;
 pub(crate) const LAST: u16 = 29_999;
 
-/// A port of 127.0.0.1 that no other test bed of this machine uses as long as this lives.
+/// A port of an address of this machine that no other test bed of it uses, at any address, as long as this lives.
 #[derive(Debug)]
 pub struct Port {
     pub number: u16,
+    address: Ipv4Addr,
     _lock: File,
 }
 
 impl Port {
-    /// Takes a free one.
+    /// Takes a free one of 127.0.0.1.
     ///
     /// # Errors
     /// When there is none, or the cache folder cannot be written.
     pub fn take() -> Result<Port, Error> {
+        Port::take_at(Ipv4Addr::LOCALHOST)
+    }
+
+    /// Takes a free one of this address.
+    ///
+    /// # Errors
+    /// When there is none, the address is not this machine's, or the cache folder cannot be written.
+    pub fn take_at(address: Ipv4Addr) -> Result<Port, Error> {
         let folder = cache().join("ports");
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let span = LAST - FIRST + 1;
@@ -42,16 +51,20 @@ impl Port {
                 Err(TryLockError::WouldBlock) => continue,
                 Err(TryLockError::Error(source)) => return Err(Error::File { path, source }),
             }
-            if TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok() {
-                return Ok(Port { number, _lock: lock });
+            if TcpListener::bind((address, number)).is_ok() {
+                return Ok(Port {
+                    number,
+                    address,
+                    _lock: lock,
+                });
             }
         }
         Err(Error::NoPort)
     }
 
-    /// `127.0.0.1` with this port.
+    /// The address with this port.
     pub fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.number).into()
+        (self.address, self.number).into()
     }
 }
 

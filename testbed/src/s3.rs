@@ -1,5 +1,6 @@
 //! S3: versitygw over a folder. Conditional PUT (`If-None-Match: *`) works.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +16,8 @@ const VERSION: &str = "v1.8.0";
 /// How a server is started.
 #[derive(Clone, Debug)]
 pub struct S3Options {
+    /// The address of this machine at which it listens.
+    pub listen: Ipv4Addr,
     /// The buckets that it has.
     pub buckets: Vec<String>,
 }
@@ -22,6 +25,7 @@ pub struct S3Options {
 impl Default for S3Options {
     fn default() -> Self {
         S3Options {
+            listen: Ipv4Addr::LOCALHOST,
             buckets: vec![S3Address::BUCKET.to_owned()],
         }
     }
@@ -62,7 +66,7 @@ impl S3 {
         for path in buckets.chain([sidecar.clone()]) {
             std::fs::create_dir_all(&path).map_err(Error::file(&path))?;
         }
-        let port = Port::take()?;
+        let port = Port::take_at(options.listen)?;
         let command = command(&program, &port.address().to_string(), &objects, &sidecar);
         let ready = Ready {
             listens: port.address(),
