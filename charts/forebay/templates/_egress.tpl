@@ -16,8 +16,9 @@
   ports:
     - {port: http, protocol: TCP}
 {{- end }}
+{{- $traced := dig "telemetry" "otlp_endpoint" "" .root.Values.config }}
 {{- range $name := .to }}
-{{- with get $policy.backends $name }}
+{{- with ternary (dict) (get $policy.backends $name) (and (eq $name "telemetry") (empty $traced)) }}
 {{- if .ports }}
 - ports:
     {{- range .ports }}
