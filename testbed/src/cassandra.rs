@@ -2,12 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::server::{Ready, Server};
-use crate::{Error, Port, download, java};
+use crate::{Certified, Error, Port, command, download, java};
 
 const POM: &str = include_str!("../servers/cassandra/pom.xml");
 const SETTINGS: &str = include_str!("../servers/cassandra/cassandra.yaml");
@@ -60,6 +60,10 @@ pub struct CassandraOptions {
     pub commitlog_sync: CommitlogSync,
     /// Java's heap, MiB.
     pub heap_mib: u32,
+    /// Lets in those with a user's password only. The first user is `cassandra`, with the password `cassandra`.
+    pub passwords: bool,
+    /// Speaks TLS only, with this certificate and with clients that its authority has certified.
+    pub tls: Option<Certified>,
 }
 
 impl Default for CassandraOptions {
@@ -68,6 +72,8 @@ impl Default for CassandraOptions {
             listen: Ipv4Addr::LOCALHOST,
             commitlog_sync: CommitlogSync::default(),
             heap_mib: 512,
+            passwords: false,
+            tls: None,
         }
     }
 }
@@ -106,12 +112,18 @@ impl Cassandra {
             CommitlogSync::Periodic => "commitlog_sync: periodic\ncommitlog_sync_period: 1000ms",
             CommitlogSync::Group => "commitlog_sync: group\ncommitlog_sync_group_window: 2ms",
         };
+        let authenticator = match options.passwords {
+            true => "PasswordAuthenticator",
+            false => "AllowAllAuthenticator",
+        };
         let settings = SETTINGS
             .replace("@FOLDER@", &folder.path().display().to_string())
             .replace("@LISTEN@", &options.listen.to_string())
             .replace("@PORT@", &port.number.to_string())
             .replace("@STORAGE_PORT@", &other_ports[0].number.to_string())
-            .replace("@COMMITLOG_SYNC@", sync);
+            .replace("@AUTHENTICATOR@", authenticator)
+            .replace("@COMMITLOG_SYNC@", sync)
+            + &options.tls.as_ref().map(encryption).unwrap_or_default();
         for (name, text) in [("cassandra.yaml", settings.as_str()), ("logback.xml", LOGGING)] {
             let path = folder.path().join(name);
             std::fs::write(&path, text).map_err(Error::file(&path))?;
@@ -140,6 +152,22 @@ impl Cassandra {
     /// The folder of its data and its `log`.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The keyspaces that have tables, its own apart.
+    ///
+    /// # Errors
+    /// When its folder cannot be read.
+    pub fn keyspaces(&self) -> Result<Vec<String>, Error> {
+        let data = self.folder.path().join("data");
+        let folders = std::fs::read_dir(&data).map_err(Error::file(&data))?;
+        let mut names: Vec<_> = folders
+            .flatten()
+            .map(|folder| folder.file_name().to_string_lossy().into_owned())
+            .filter(|name| !name.starts_with("system"))
+            .collect();
+        names.sort();
+        Ok(names)
     }
 
     /// Ends it with kill -9. Its data stay.
@@ -193,21 +221,8 @@ impl Cassandra {
             .args(locations(self.folder.path()))
             .args(["-cp", &class_path(&self.jars), "org.apache.cassandra.tools.NodeTool"])
             .args(["-h", "127.0.0.1", "-p", &self.other_ports[1].number.to_string()])
-            .args(words)
-            .stdin(Stdio::null());
-        let shown = format!("nodetool {}", words.join(" "));
-        let output = command.output().map_err(|source| Error::Start {
-            command: shown.clone(),
-            source,
-        })?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() {
-            return Ok(text(&output.stdout));
-        }
-        Err(Error::Failed {
-            command: shown,
-            output: format!("{}{}", text(&output.stdout), text(&output.stderr)),
-        })
+            .args(words);
+        command::run(&mut command, &format!("nodetool {}", words.join(" ")))
     }
 }
 
@@ -217,6 +232,17 @@ pub(crate) fn temporary() -> Result<TempDir, Error> {
         .prefix("forebay-testbed-")
         .tempdir()
         .map_err(Error::file(&std::env::temp_dir()))
+}
+
+/// What `cassandra.yaml` says of TLS.
+fn encryption(own: &Certified) -> String {
+    format!(
+        "\nclient_encryption_options:\n  enabled: true\n  optional: false\n  require_client_auth: true\n  \
+         ssl_context_factory: {{ class_name: org.apache.cassandra.security.PEMBasedSslContextFactory }}\n  \
+         keystore: {}\n  truststore: {}\n",
+        own.both_file.display(),
+        own.authority_file.display()
+    )
 }
 
 fn daemon(options: &CassandraOptions, folder: &Path, jars: &Path, jmx_port: u16) -> Result<Command, Error> {

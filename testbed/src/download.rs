@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use crate::Error;
+use crate::{Error, command};
 
 /// `${XDG_CACHE_HOME:-~/.cache}/forebay/testbed`.
 pub(crate) fn cache() -> PathBuf {
@@ -90,26 +90,12 @@ pub(crate) fn filled_by(name: &str, content: &str, script: &Path) -> Result<Path
 
 fn fetch(command: &mut Command, program: &'static str, hint: &str) -> Result<(), Error> {
     let shown = format!("{command:?}");
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::Missing {
-                program,
-                hint: hint.to_owned(),
-            },
-            _ => Error::Start {
-                command: shown.clone(),
-                source,
-            },
-        })?;
-    if output.status.success() {
-        return Ok(());
-    }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Err(Error::Failed {
-        command: shown,
-        output: format!("{}{}", text(&output.stdout), text(&output.stderr)),
+    command::run(command, &shown).map(drop).map_err(|error| match error {
+        Error::Start { source, .. } if source.kind() == std::io::ErrorKind::NotFound => Error::Missing {
+            program,
+            hint: hint.to_owned(),
+        },
+        other => other,
     })
 }
 

@@ -19,6 +19,8 @@ pub enum Error {
     /// A server ended, or did not answer in time.
     #[error("{server} does not start; it said:\n{log}")]
     NotReady { server: &'static str, log: String },
+    #[error("no certificate can be made ({0})")]
+    Certificate(#[from] openssl::error::ErrorStack),
     #[error("no free port between {from} and {to}: are many test beds left over?", from = crate::port::FIRST, to = crate::port::LAST)]
     NoPort,
 }

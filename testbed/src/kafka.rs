@@ -1,14 +1,15 @@
 //! Apache Kafka: one to three brokers that are controllers too.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use tempfile::TempDir;
 
 use crate::cassandra::{class_path, temporary};
 use crate::server::{Ready, Server};
-use crate::{Error, Port, download, java};
+use crate::{Certified, Error, Port, command, download, java};
 
 const POM: &str = include_str!("../servers/kafka/pom.xml");
 const SETTINGS: &str = include_str!("../servers/kafka/server.properties");
@@ -28,6 +29,17 @@ pub struct KafkaOptions {
     pub heap_mib: u32,
     /// Further lines of `server.properties`.
     pub properties: Vec<(String, String)>,
+    /// Two further listeners, for those who are let in.
+    pub security: Option<KafkaSecurity>,
+}
+
+/// Whom the brokers know.
+#[derive(Clone, Debug)]
+pub struct KafkaSecurity {
+    /// What brokers prove with who they are. Clients that its authority has certified are let in at [`Broker::for_certificates`].
+    pub own: Certified,
+    /// Users with their passwords, let in at [`Broker::for_passwords`]: over TLS, by SCRAM-SHA-256 or -512.
+    pub users: Vec<(String, String)>,
 }
 
 impl Default for KafkaOptions {
@@ -37,6 +49,7 @@ impl Default for KafkaOptions {
             brokers: 1,
             heap_mib: 384,
             properties: Vec::new(),
+            security: None,
         }
     }
 }
@@ -45,7 +58,7 @@ impl Default for KafkaOptions {
 #[derive(Debug)]
 pub struct Kafka {
     brokers: Vec<Broker>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// One broker of a cluster.
@@ -54,6 +67,8 @@ pub struct Broker {
     server: Server,
     port: Port,
     _controller_port: Port,
+    for_passwords: Port,
+    for_certificates: Port,
 }
 
 impl Kafka {
@@ -89,14 +104,21 @@ impl Kafka {
                 .replace("@FOLDER@", &node.display().to_string())
                 .replace("@REPLICAS@", &count.to_string())
                 .replace("@IN_SYNC@", &(count.div_ceil(2)).to_string());
-            let more: String = options
+            let (for_passwords, for_certificates) = (Port::take_at(options.listen)?, Port::take_at(options.listen)?);
+            let mut more: String = options
                 .properties
                 .iter()
                 .map(|(name, value)| format!("{name}={value}\n"))
                 .collect();
+            let mut users = [].as_slice();
+            if let Some(security) = &options.security {
+                let listeners = [&port, &controller_port, &for_passwords, &for_certificates].map(Port::address);
+                more.push_str(&secured(&security.own, listeners));
+                users = &security.users;
+            }
             let path = node.join("server.properties");
             std::fs::write(&path, settings + &more).map_err(Error::file(&path))?;
-            java.format(&path)?;
+            java.format(&path, users)?;
             let ready = Ready {
                 listens: port.address(),
                 says: "Kafka Server started",
@@ -105,15 +127,14 @@ impl Kafka {
                 server: Server::launch("Kafka", java.broker(&path), &node, folder.path(), ready)?,
                 port,
                 _controller_port: controller_port,
+                for_passwords,
+                for_certificates,
             });
         }
         for broker in &brokers {
             broker.server.wait()?;
         }
-        Ok(Kafka {
-            brokers,
-            _folder: folder,
-        })
+        Ok(Kafka { brokers, folder })
     }
 
     /// The brokers' addresses, separated by commas: Kafka's `bootstrap.servers`.
@@ -124,6 +145,28 @@ impl Kafka {
 
     pub fn brokers(&self) -> &[Broker] {
         &self.brokers
+    }
+
+    /// The topics that brokers keep partitions of, Kafka's own apart.
+    ///
+    /// # Errors
+    /// When a broker's folder cannot be read.
+    pub fn topics(&self) -> Result<Vec<String>, Error> {
+        let mut names = BTreeSet::new();
+        for id in 1..=self.brokers.len() {
+            let data = self.folder.path().join(format!("broker{id}/data"));
+            for folder in std::fs::read_dir(&data).map_err(Error::file(&data))?.flatten() {
+                let name = folder.file_name().to_string_lossy().into_owned();
+                // `<topic>-<partition>`; one that is being deleted is `<topic>-<partition>.<id>-delete`.
+                if let Some((topic, partition)) = name.rsplit_once('-')
+                    && partition.parse::<u32>().is_ok()
+                    && !topic.starts_with("__")
+                {
+                    names.insert(topic.to_owned());
+                }
+            }
+        }
+        Ok(names.into_iter().collect())
     }
 
     /// Ends all brokers with kill -9. Their data stay.
@@ -164,6 +207,16 @@ impl Kafka {
 impl Broker {
     pub fn address(&self) -> SocketAddr {
         self.port.address()
+    }
+
+    /// Where users with passwords are let in, if [`KafkaOptions::security`] names some.
+    pub fn for_passwords(&self) -> SocketAddr {
+        self.for_passwords.address()
+    }
+
+    /// Where clients with certificates are let in, if [`KafkaOptions::security`] names an authority.
+    pub fn for_certificates(&self) -> SocketAddr {
+        self.for_certificates.address()
     }
 
     /// Ends it with kill -9. Its data stay.
@@ -225,27 +278,47 @@ impl Java {
     }
 
     /// Prepares a broker's folder.
-    fn format(&self, settings: &Path) -> Result<(), Error> {
+    fn format(&self, settings: &Path, users: &[(String, String)]) -> Result<(), Error> {
         let mut command = Command::new(&self.program);
         command
             .arg("-Xmx128m")
             .args(&self.options)
             .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c"])
-            .arg(settings)
-            .stdin(Stdio::null());
-        let output = command.output().map_err(|source| Error::Start {
-            command: "kafka.tools.StorageTool".into(),
-            source,
-        })?;
-        if output.status.success() {
-            return Ok(());
+            .arg(settings);
+        for (user, password) in users {
+            for mechanism in MECHANISMS {
+                command.args(["--add-scram", &format!("{mechanism}=[name={user},password={password}]")]);
+            }
         }
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Err(Error::Failed {
-            command: "kafka.tools.StorageTool".into(),
-            output: format!("{}{}", text(&output.stdout), text(&output.stderr)),
-        })
+        command::run(&mut command, "kafka.tools.StorageTool format").map(drop)
     }
+}
+
+const MECHANISMS: [&str; 2] = ["SCRAM-SHA-256", "SCRAM-SHA-512"];
+
+/// What `server.properties` says of the listeners for clients that are known.
+fn secured(own: &Certified, listeners: [SocketAddr; 4]) -> String {
+    let [plain, controller, passwords, certificates] = listeners;
+    let told = format!("PLAINTEXT://{plain},PASSWORDS://{passwords},CERTIFICATES://{certificates}");
+    let mechanisms = MECHANISMS.map(|mechanism| {
+        let mechanism = mechanism.to_ascii_lowercase();
+        let login = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+        format!("listener.name.passwords.{mechanism}.sasl.jaas.config={login}\n")
+    });
+    format!(
+        "listeners={told},CONTROLLER://{controller}\n\
+         advertised.listeners={told}\n\
+         listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,PASSWORDS:SASL_SSL,CERTIFICATES:SSL\n\
+         listener.name.certificates.ssl.client.auth=required\n\
+         listener.name.passwords.sasl.enabled.mechanisms={enabled}\n\
+         {mechanisms}\
+         ssl.keystore.type=PEM\nssl.keystore.location={both}\n\
+         ssl.truststore.type=PEM\nssl.truststore.location={authority}\n",
+        enabled = MECHANISMS.join(","),
+        mechanisms = mechanisms.concat(),
+        both = own.both_file.display(),
+        authority = own.authority_file.display(),
+    )
 }
 
 #[cfg(test)]

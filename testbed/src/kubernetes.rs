@@ -15,9 +15,6 @@ use tempfile::TempDir;
 use crate::cassandra::temporary;
 use crate::{Error, Port, download};
 
-/// Names a running cluster's folder, for [`Kubernetes::start`] to join.
-const VARIABLE: &str = "FOREBAY_TEST_KUBERNETES";
-
 /// The address of the pods' bridge: this machine as pods see it.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 
@@ -43,12 +40,12 @@ pub struct Kubernetes {
     programs: PathBuf,
     /// helm.
     tools: PathBuf,
-    _own: Option<Own>,
+    _running: Running,
 }
 
-/// A cluster of this process.
+/// Brings the cluster down when it is dropped.
 #[derive(Debug)]
-struct Own {
+struct Running {
     runner: Child,
     /// The cluster runs while this is open.
     open: Option<ChildStdin>,
@@ -56,7 +53,7 @@ struct Own {
     _ports: Vec<Port>,
 }
 
-impl Drop for Own {
+impl Drop for Running {
     fn drop(&mut self) {
         self.open = None;
         let _ = self.runner.wait();
@@ -64,21 +61,13 @@ impl Drop for Own {
 }
 
 impl Kubernetes {
-    /// Starts a cluster and waits until its node is ready, or joins the one whose folder `FOREBAY_TEST_KUBERNETES` names.
+    /// Starts a cluster and waits until its node is ready.
     ///
     /// # Errors
     /// When something that it needs is missing, another cluster runs on this machine, or a part of it does not start.
     pub fn start() -> Result<Kubernetes, Error> {
         let programs = programs()?;
         let tools = tools()?;
-        if let Some(folder) = std::env::var_os(VARIABLE) {
-            return Ok(Kubernetes {
-                folder: folder.into(),
-                programs,
-                tools,
-                _own: None,
-            });
-        }
         for (program, package) in NEEDED {
             if !is_installed(program) {
                 return Err(Error::Missing {
@@ -115,14 +104,15 @@ impl Kubernetes {
         }
         let mut errors = runner.stderr.take();
         let up = said.trim() == "up";
-        let own = Own {
+        let path = folder.path().to_owned();
+        let running = Running {
             runner,
             open,
             _folder: folder,
             _ports: ports,
         };
         if !up {
-            drop(own);
+            drop(running);
             let mut log = String::new();
             if let Some(errors) = &mut errors {
                 let _ = errors.read_to_string(&mut log);
@@ -133,10 +123,10 @@ impl Kubernetes {
             });
         }
         Ok(Kubernetes {
-            folder: own._folder.path().to_owned(),
+            folder: path,
             programs,
             tools,
-            _own: Some(own),
+            _running: running,
         })
     }
 
@@ -145,9 +135,9 @@ impl Kubernetes {
         GATEWAY
     }
 
-    /// The variable by which another process finds this cluster.
-    pub fn variable(&self) -> (&'static str, String) {
-        (VARIABLE, self.folder.display().to_string())
+    /// What the cluster keeps: kubeconfigs, logs, containers. It goes with the cluster.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The administrator's kubeconfig.
@@ -197,6 +187,27 @@ impl Kubernetes {
     /// When containerd refuses the archive.
     pub fn import(&self, archive: &Path) -> Result<(), Error> {
         output(self.ctr().args(["images", "import"]).arg(archive)).map(drop)
+    }
+
+    /// Gives an image that the node has, such as `forebay/registry:1`, another tag too.
+    ///
+    /// # Errors
+    /// When there is no such image.
+    pub fn tag(&self, image: &str, tag: &str) -> Result<(), Error> {
+        let names = output(self.ctr().args(["images", "ls", "--quiet"]))?;
+        // containerd knows them with a registry before their name.
+        let name = names.lines().find(|name| name.ends_with(&format!("/{image}")));
+        let (name, repository) = name
+            .and_then(|name| Some((name, name.rsplit_once(':')?.0)))
+            .ok_or_else(|| Error::Failed {
+                command: format!("looking for the image {image}"),
+                output: names.clone(),
+            })?;
+        output(
+            self.ctr()
+                .args(["images", "tag", "--force", name, &format!("{repository}:{tag}")]),
+        )
+        .map(drop)
     }
 
     /// The process of a running container, as this machine counts processes.

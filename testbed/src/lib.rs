@@ -12,7 +12,9 @@
 //!
 //! All calls block; starting takes up to half a minute, and several minutes when the programs are fetched for the first time.
 
+mod authority;
 mod cassandra;
+mod command;
 mod download;
 mod error;
 mod java;
@@ -25,9 +27,10 @@ mod server;
 mod shared;
 mod supervised;
 
+pub use authority::{Authority, Certified};
 pub use cassandra::{Cassandra, CassandraOptions, CommitlogSync};
 pub use error::Error;
-pub use kafka::{Broker, Kafka, KafkaOptions};
+pub use kafka::{Broker, Kafka, KafkaOptions, KafkaSecurity};
 pub use kubernetes::Kubernetes;
 pub use port::Port;
 pub use python::Python;

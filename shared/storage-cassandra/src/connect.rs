@@ -19,7 +19,10 @@ use scylla::{
     statement::{Consistency, SerialConsistency},
 };
 
-use crate::config::{CassandraConfig, CassandraTls, ConnectError, ConsistencyLevel, Retries, SerialLevel};
+use crate::{
+    config::{CassandraConfig, CassandraTls, ConnectError, ConsistencyLevel, Retries, SerialLevel},
+    refusal::explained,
+};
 
 /// A connection that has not answered a keepalive for so long is closed, and with it all that waits on it.
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -56,7 +59,7 @@ pub(crate) async fn session(config: &CassandraConfig, keyspace: &str) -> Result<
     }
     builder.build().await.map_err(|source| ConnectError::Unreachable {
         contact_points: config.contact_points.join(", "),
-        source: Box::new(source),
+        source: explained(config, source),
     })
 }
 

@@ -12,8 +12,11 @@ mod faults;
 mod leases;
 mod migrate;
 mod online;
+mod refusal;
 mod registry;
 mod runs;
+#[cfg(test)]
+mod security;
 mod stores;
 
 pub use claims::CassandraClaimStore;
