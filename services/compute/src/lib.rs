@@ -12,6 +12,7 @@ mod execution;
 mod failure;
 mod marks;
 mod planning;
+pub mod program;
 mod reads;
 mod record;
 mod runner;
@@ -29,6 +30,7 @@ use forebay_storage::{ClaimStore, Leases, OfflineStore, RowLog, RunStore, Source
 use serde::{Deserialize, Serialize};
 
 pub use engine::{BatchEngine, Computed, Conform, Target};
+pub use program::Program;
 
 use crate::{changes::ChangeLog, marks::Marks, runner::Runner, scheduler::Scheduler};
 

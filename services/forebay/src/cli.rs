@@ -1,13 +1,11 @@
 //! The commands and their arguments.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use forebay_model::Duration;
+use forebay_networked::{self as networked, SettingsArgs};
 
-use crate::config::Origin;
 use crate::role::Role;
 
 /// A feature store: registers, computes, stores and serves features.
@@ -97,9 +95,8 @@ pub struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub struct MigrateArgs {
-    /// How long to wait for the backends, such as 5m
-    #[arg(long, default_value = "60s")]
-    pub patience: Duration,
+    #[command(flatten)]
+    pub patience: networked::MigrateArgs,
     #[command(flatten)]
     pub settings: SettingsArgs,
 }
@@ -108,30 +105,6 @@ pub struct MigrateArgs {
 pub struct ConfigArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
-}
-
-/// Where the settings of a process come from.
-#[derive(Debug, Args)]
-pub struct SettingsArgs {
-    /// A TOML file with settings
-    #[arg(long, env = "FOREBAY_CONFIG")]
-    pub config: Option<PathBuf>,
-    /// The folder that everything is kept in
-    #[arg(long)]
-    pub data_dir: Option<PathBuf>,
-    /// The address to listen on [default: 127.0.0.1:7070]
-    #[arg(long)]
-    pub listen: Option<SocketAddr>,
-}
-
-impl SettingsArgs {
-    pub fn origin(self) -> Origin {
-        Origin {
-            file: self.config,
-            data_dir: self.data_dir,
-            listen: self.listen,
-        }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -4,9 +4,6 @@ use std::process::ExitCode;
 
 use forebay_client::ClientError;
 
-use crate::config::ConfigError;
-use crate::feasible::Refused;
-
 /// Why a command failed, and with which exit code: 1 what was asked is refused or has failed, 2 wrong usage or
 /// configuration, 3 Forebay does not answer or cannot do its work.
 #[derive(Debug, thiserror::Error)]
@@ -14,21 +11,15 @@ pub enum Failure {
     /// Forebay's answer, or its silence.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The settings.
+    /// A process that does not start, or does not find its backends.
     #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// Settings that do not go together.
-    #[error("the configuration cannot work: {0}")]
-    Refused(#[from] Refused),
+    Process(#[from] forebay_networked::Failure),
     /// The arguments do not go together.
     #[error("{0}")]
     Usage(String),
     /// What was asked has been done and has failed.
     #[error("{0}")]
     Failed(String),
-    /// The process cannot serve.
-    #[error("{0}")]
-    Serve(String),
     /// A file of the caller's.
     #[error("{file}: {source}")]
     File {
@@ -46,14 +37,11 @@ impl Failure {
     /// The code for the shell.
     pub fn exit_code(&self) -> ExitCode {
         let code = match self {
+            Failure::Process(failure) => return failure.exit_code(),
             Failure::Client(ClientError::Problem(problem)) if problem.status < 500 => 1,
             Failure::Failed(_) => 1,
-            Failure::Client(ClientError::Url { .. })
-            | Failure::Config(_)
-            | Failure::Refused(_)
-            | Failure::Usage(_)
-            | Failure::File { .. } => 2,
-            Failure::Client(_) | Failure::Serve(_) | Failure::Output(_) => 3,
+            Failure::Client(ClientError::Url { .. }) | Failure::Usage(_) | Failure::File { .. } => 2,
+            Failure::Client(_) | Failure::Output(_) => 3,
         };
         ExitCode::from(code)
     }

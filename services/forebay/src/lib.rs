@@ -5,7 +5,6 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
-mod feasible;
 mod migrate;
 mod output;
 mod progress;
@@ -14,7 +13,6 @@ mod serve;
 mod services;
 mod table;
 mod values;
-mod waiting;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,8 +47,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn execute(cli: Cli) -> Result<(), Failure> {
     let command = match cli.command {
-        Command::Serve(args) => return serve::serve(args.service, &args.settings.origin()),
-        Command::Migrate(args) => return migrate::migrate(&args.settings.origin(), args.patience.as_std()),
+        Command::Serve(args) => return Ok(serve::serve(args.service, &args.settings.origin())?),
+        Command::Migrate(args) => {
+            return Ok(migrate::migrate(
+                &args.settings.origin(),
+                args.patience.patience.as_std(),
+            )?);
+        }
         Command::Config(args) => return commands::config(&args.settings.origin()),
         Command::Client(command) => command,
     };

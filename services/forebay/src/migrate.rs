@@ -2,44 +2,16 @@
 
 use std::time::Duration;
 
-use forebay_server::Starting;
+use forebay_networked::settings::{Origin, Settings, load};
+use forebay_networked::{Failure, migrate as prepare, run_migration};
 
-use crate::backends;
-use crate::config::{self, Config, Origin};
-use crate::exit::Failure;
+use crate::config::Config;
 
 /// Makes keyspace, tables and topics, or brings them to this version; repeating it changes nothing. Groups' own tables
 /// and topics are the registry's.
 pub fn migrate(origin: &Origin, patience: Duration) -> Result<(), Failure> {
-    let config = config::load(origin)?;
-    forebay_server::start_logs(&config.logs).map_err(|error| Failure::Usage(error.to_string()))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()?;
-    let starting = Starting::default();
-    runtime.block_on(async {
-        let migrated = tokio::time::timeout(patience, backends::migrate(&config, &starting)).await;
-        match migrated {
-            Ok(Ok(prepared)) => {
-                prepared.iter().for_each(|line| println!("{line}"));
-                Ok(())
-            }
-            Ok(Err(error)) => Err(Failure::Serve(error.to_string())),
-            Err(_) => Err(Failure::Serve(late(&starting, patience, &config))),
-        }
+    let config: Config = load(origin)?;
+    run_migration(&config.common(), patience, async |starting| {
+        prepare(starting, &config.registry, &config.cassandra, &config.kafka).await
     })
-}
-
-fn late(starting: &Starting, patience: Duration, config: &Config) -> String {
-    let reasons: Vec<String> = starting
-        .waiting_for()
-        .into_iter()
-        .map(|(name, reason)| format!("{name} {reason}"))
-        .collect();
-    let environment = &config.registry.environment;
-    format!(
-        "not prepared for the environment {environment} within {patience:?}: {}",
-        reasons.join("; ")
-    )
 }

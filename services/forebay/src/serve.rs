@@ -1,50 +1,31 @@
 //! `forebay serve`: one service or all of them in this process.
 
-use forebay_server::{Runtimes, Server, Shutdown, Starting};
+use forebay_networked::settings::{Origin, Settings, load};
+use forebay_networked::{Failure, needs, serve_program};
 
 use crate::backends::Backends;
-use crate::config::{self, Origin};
-use crate::exit::Failure;
-use crate::feasible;
+use crate::config::Config;
 use crate::role::Role;
-use crate::services::Composition;
+use crate::services;
 
-/// Serves until SIGTERM or SIGINT, then drains. The port is listened on first; what the services need is waited for.
+/// Serves until SIGTERM or SIGINT, then drains. One service does as its own program does.
 pub fn serve(role: Option<Role>, origin: &Origin) -> Result<(), Failure> {
-    let config = config::load(origin)?;
-    feasible::check(&config, role)?;
-    forebay_server::start_logs(&config.logs).map_err(|error| Failure::Usage(error.to_string()))?;
-    forebay_server::start_metrics();
-    let listen = config.server.listen;
-    if !listen.ip().is_loopback() {
-        tracing::warn!(
-            %listen,
-            "server.allow_unauthenticated is set: nobody is authenticated, and whoever reaches this address may do everything"
-        );
+    match role {
+        None => serve_all(origin),
+        Some(Role::Registry) => serve_program::<forebay_registry::Program>(origin),
+        Some(Role::Compute) => serve_program::<forebay_compute::Program>(origin),
+        Some(Role::Ingestion) => serve_program::<forebay_ingestion::Program>(origin),
+        Some(Role::OnlineServing) => serve_program::<forebay_online_serving::Program>(origin),
+        Some(Role::OfflineQuery) => serve_program::<forebay_offline_query::Program>(origin),
     }
-    let runtimes = Runtimes::new(&config.runtimes)?;
-    let served = runtimes.block_on(async {
-        let shutdown = Shutdown::on_signals()?;
-        let bound = Server::new(config.server.clone()).bind().await.map_err(failed)?;
-        let services = role.map_or("all", Role::as_str);
-        tracing::info!(address = %bound.address(), services, "listening");
-        let starting = Starting::default();
-        // They stay open until everything has drained.
-        let backends = Backends::new(&config, &starting);
-        let composition = Composition {
-            config: &config,
-            backends: &backends,
-            starting: &starting,
-            work: runtimes.work(),
-        };
-        let opening = composition.services(role);
-        let served = bound.serve_when(opening, &starting, shutdown, runtimes.work()).await;
-        served.map_err(failed)
-    });
-    runtimes.shutdown(config.server.drain_deadline);
-    served
 }
 
-fn failed(error: impl std::error::Error) -> Failure {
-    Failure::Serve(error.to_string())
+fn serve_all(origin: &Origin) -> Result<(), Failure> {
+    let config: Config = load(origin)?;
+    needs::common(&config.common())?;
+    // They stay open until everything has drained.
+    let backends = Backends::new(&config);
+    forebay_networked::serve(&config.common(), "all", async |process| {
+        services::all(&config, &backends, process).await
+    })
 }

@@ -4,7 +4,6 @@
 //! Two independent sinks bring the log online and offline.
 
 mod background;
-mod config;
 mod endpoints;
 pub mod follower;
 mod holds;
@@ -12,6 +11,7 @@ mod housekeeping;
 pub mod in_flight;
 mod intake;
 mod measures;
+pub mod program;
 mod receipt;
 mod replay;
 mod sinks;
@@ -22,10 +22,11 @@ mod tests;
 
 use std::sync::Arc;
 
-pub use config::IntakeConfig;
+pub use forebay_networked::settings::IntakeConfig;
 pub use forebay_progress::{Positions, SettledTimes, Store};
 use forebay_server::{RouteLimits, Service};
 pub use in_flight::InFlight;
+pub use program::Program;
 pub use replay::Replay;
 pub use sinks::SinksConfig;
 pub use state::{AppState, Deps, State};

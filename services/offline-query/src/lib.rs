@@ -8,6 +8,7 @@ mod encode;
 mod endpoints;
 mod inline_spine;
 mod plan;
+pub mod program;
 mod query_error;
 mod request;
 mod spine;
@@ -20,6 +21,7 @@ mod tests;
 use std::sync::Arc;
 
 use forebay_server::{RouteLimits, Service};
+pub use program::Program;
 pub use state::{Deps, Limits};
 pub use uploads::SpineFolder;
 

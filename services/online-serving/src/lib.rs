@@ -11,6 +11,7 @@ mod json;
 mod openings;
 mod plan;
 mod plans;
+pub mod program;
 mod read;
 mod request;
 mod serve;
@@ -21,6 +22,7 @@ mod tests;
 use std::sync::Arc;
 
 use forebay_server::Service;
+pub use program::Program;
 pub use state::{Deps, Limits};
 
 const ABOUT: &str = "The answer now: the newest values of features for entities, by name or by view.";

@@ -11,6 +11,8 @@ mod endpoints;
 mod following;
 mod loading;
 mod outbox;
+#[cfg(feature = "program")]
+pub mod program;
 mod proposal;
 mod publication;
 mod reconciler;
@@ -32,6 +34,8 @@ use forebay_server::{RouteLimits, Service};
 use forebay_storage::{Announcements, Leases, Provision, RegistryStore, SourceTables};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+#[cfg(feature = "program")]
+pub use crate::program::Program;
 pub use crate::refusal::Refusal;
 use crate::registry::Registry;
 

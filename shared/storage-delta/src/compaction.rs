@@ -1,10 +1,15 @@
 //! Merging small files into large sorted ones.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, path::Path as LocalPath, sync::Arc};
 
 use arrow::{compute::SortOptions, datatypes::SchemaRef};
 use datafusion::{
-    execution::{TaskContext, memory_pool::FairSpillPool, runtime_env::RuntimeEnvBuilder},
+    execution::{
+        TaskContext,
+        disk_manager::{DiskManagerBuilder, DiskManagerMode},
+        memory_pool::FairSpillPool,
+        runtime_env::RuntimeEnvBuilder,
+    },
     physical_expr::{LexOrdering, PhysicalSortExpr, expressions::Column},
     physical_plan::{ExecutionPlan, execute_stream, sorts::sort::SortExec},
     prelude::{SessionConfig, SessionContext},
@@ -51,6 +56,7 @@ pub(crate) async fn compact(
     schema: &GroupSchema,
     columns: &WriteColumns,
     policy: &Compaction,
+    spill: Option<&LocalPath>,
 ) -> Result<Compacted> {
     let base = table.newest().await?.ok_or_else(|| StorageError::NotProvisioned {
         what: WHAT,
@@ -63,7 +69,7 @@ pub(crate) async fn compact(
     let mut written = Written::default();
     let mut removes = Vec::new();
     for bin in &bins {
-        match merge(table, &base, columns, bin, policy).await {
+        match merge(table, &base, columns, bin, policy, spill).await {
             Ok(merged) => {
                 written.adds.extend(merged.adds);
                 written.rows += merged.rows;
@@ -191,12 +197,13 @@ async fn merge(
     columns: &WriteColumns,
     bin: &[Candidate],
     policy: &Compaction,
+    spill: Option<&LocalPath>,
 ) -> Result<Written> {
     let schema = write::file_schema(base)?;
     let files: Vec<DataFile> = bin.iter().map(|candidate| candidate.file.clone()).collect();
     let plan = sorted_plan(&table.location, &schema, &files, columns)?;
-    let mut rows =
-        execute_stream(plan, context(&table.location, policy.memory_bytes)?).map_err(error::from_datafusion)?;
+    let context = context(&table.location, policy.memory_bytes, spill)?;
+    let mut rows = execute_stream(plan, context).map_err(error::from_datafusion)?;
     let mut writer = write::writer(base, columns, Some(policy.target_bytes.saturating_mul(2)))?;
     let mut written = Written::default();
     while let Some(batch) = rows.next().await {
@@ -266,9 +273,13 @@ fn sorted_plan(
     })
 }
 
-/// What does not fit in memory is spilled to temporary files.
-fn context(location: &Location, memory_bytes: usize) -> Result<Arc<TaskContext>> {
+/// What does not fit in memory is spilled to temporary files in the folder, or else where the system keeps them.
+fn context(location: &Location, memory_bytes: usize, spill: Option<&LocalPath>) -> Result<Arc<TaskContext>> {
+    let mode = spill.map_or(DiskManagerMode::OsTmpDirectory, |folder| {
+        DiskManagerMode::Directories(vec![folder.to_owned()])
+    });
     let runtime = RuntimeEnvBuilder::new()
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode))
         .with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)))
         .build_arc()
         .map_err(error::from_datafusion)?;

@@ -1,6 +1,11 @@
 //! The store itself: which table a call means.
 
-use std::{collections::HashMap, pin::pin, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use deltalake::DeltaTable;
@@ -37,6 +42,8 @@ pub struct DeltaStore {
 struct Inner {
     locations: LakeLocations,
     clock: Arc<dyn Clock>,
+    /// Where compactions spill; without it, where the system keeps temporary files.
+    spill: Option<PathBuf>,
     tables: Mutex<HashMap<String, Arc<Table>>>,
 }
 
@@ -47,6 +54,20 @@ impl DeltaStore {
             inner: Arc::new(Inner {
                 locations,
                 clock,
+                spill: None,
+                tables: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The same store, before it is used: what its compactions cannot hold in memory goes into this folder.
+    #[must_use]
+    pub fn spilling_into(self, folder: &Path) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                locations: self.inner.locations.clone(),
+                clock: Arc::clone(&self.inner.clock),
+                spill: Some(folder.to_owned()),
                 tables: Mutex::default(),
             }),
         }
@@ -243,7 +264,8 @@ impl OfflineStore for DeltaStore {
     }
 
     async fn compact(&self, schema: &Arc<GroupSchema>, policy: &Compaction) -> Result<Compacted> {
-        compaction::compact(&self.group(schema), schema, &write_columns(schema), policy).await
+        let spill = self.inner.spill.as_deref();
+        compaction::compact(&self.group(schema), schema, &write_columns(schema), policy, spill).await
     }
 
     async fn tidy(&self, schema: &Arc<GroupSchema>, retention: &Retention) -> Result<Tidied> {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use forebay_networked::{Stream, Tables};
 use forebay_storage::{NothingRejected, ProcessAnnouncements, ProcessLeases};
 use forebay_storage_embedded::EmbeddedStores;
 
-use super::{BackendError, Stream, Tables};
+use super::BackendError;
 use crate::config::StorageConfig;
 
 pub fn open(config: &StorageConfig) -> Result<EmbeddedStores, BackendError> {

@@ -11,9 +11,10 @@ mod runs;
 mod search;
 
 use forebay_client::Client;
+use forebay_networked::settings::{self, Origin, load};
 
 use crate::cli::ClientCommand;
-use crate::config::{self, Origin};
+use crate::config::Config;
 use crate::exit::Failure;
 use crate::output::Output;
 
@@ -41,8 +42,6 @@ pub async fn execute(session: &Session, command: ClientCommand) -> Result<(), Fa
 
 /// Prints the effective settings as TOML.
 pub fn config(origin: &Origin) -> Result<(), Failure> {
-    let config = config::load(origin)?;
-    let text = toml::to_string(&config).map_err(|error| Failure::Usage(error.to_string()))?;
-    print!("{text}");
-    Ok(())
+    let config: Config = load(origin).map_err(forebay_networked::Failure::from)?;
+    Ok(settings::print(&config)?)
 }

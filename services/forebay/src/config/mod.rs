@@ -1,19 +1,15 @@
 //! The settings of a process: one struct per section, defaults in code, then a TOML file, then the environment.
 
-mod engine;
-mod load;
-mod registry;
 mod storage;
+#[cfg(test)]
+mod tests;
 
-use forebay_server::{LogsConfig, RuntimesConfig, ServerConfig};
-use forebay_storage_cassandra::CassandraConfig;
-use forebay_storage_delta::LakeConfig;
-use forebay_stream_kafka::KafkaConfig;
+use forebay_networked::settings::{
+    CassandraConfig, Common, EngineSection, IntakeConfig, KafkaConfig, LakeConfig, LogsConfig, OfflineQueryLimits,
+    OnlineServingLimits, RegistryConfig, RuntimesConfig, ServerConfig, Settings,
+};
 use serde::{Deserialize, Serialize};
 
-pub use engine::EngineSection;
-pub use load::{ConfigError, Origin, load};
-pub use registry::RegistryConfig;
 pub use storage::StorageConfig;
 
 /// All settings, as `forebay config` prints them. One file serves all services: each takes the sections it needs.
@@ -41,13 +37,24 @@ pub struct Config {
     /// Queries of runs and of historical requests.
     pub engine: EngineSection,
     /// Rows from callers.
-    pub ingestion: forebay_ingestion::IntakeConfig,
+    pub ingestion: IntakeConfig,
     /// From the row log and from commits into the stores, and the upkeep of tables.
     pub sinks: forebay_ingestion::SinksConfig,
     /// Runs and their scheduler.
     pub compute: forebay_compute::ComputeConfig,
     /// Requests for features as they are.
-    pub online_serving: forebay_online_serving::Limits,
+    pub online_serving: OnlineServingLimits,
     /// Requests for features as they were.
-    pub offline_query: forebay_offline_query::Limits,
+    pub offline_query: OfflineQueryLimits,
+}
+
+impl Settings for Config {
+    fn common(&self) -> Common<'_> {
+        Common {
+            server: &self.server,
+            runtimes: &self.runtimes,
+            logs: &self.logs,
+            registry: &self.registry,
+        }
+    }
 }

@@ -1,20 +1,30 @@
 //! Tables in Apache Cassandra or ScyllaDB.
 
 use forebay_server::Starting;
-use forebay_storage_cassandra::{CassandraStores, ConnectError};
+use forebay_storage_cassandra::{CassandraConfig, CassandraStores, ConnectError};
 
-use super::{BackendError, Tables};
-use crate::config::Config;
+use crate::backend_error::BackendError;
+use crate::process::Process;
+use crate::seams::Tables;
+use crate::settings::RegistryConfig;
 use crate::waiting::{self, Missing};
 
 const NAME: &str = "cassandra";
 
-pub async fn tables(config: &Config, starting: &Starting) -> Result<Tables, BackendError> {
+/// Connects, as soon as the cluster answers and its tables are there.
+///
+/// # Errors
+/// When the settings are wrong.
+pub async fn tables(
+    process: &Process,
+    config: &CassandraConfig,
+    registry: &RegistryConfig,
+) -> Result<Tables, BackendError> {
     let connect = async || {
-        let connected = CassandraStores::connect(&config.cassandra, config.registry.prefix()).await;
+        let connected = CassandraStores::connect(config, registry.prefix()).await;
         connected.map_err(missing)
     };
-    let stores = waiting::until(starting, NAME, &place(config), connect)
+    let stores = waiting::until(&process.starting, NAME, &place(config), connect)
         .await
         .map_err(BackendError::Never)?;
     Ok(Tables {
@@ -27,9 +37,14 @@ pub async fn tables(config: &Config, starting: &Starting) -> Result<Tables, Back
 }
 
 /// Makes the keyspace and the tables that are no group's.
-pub async fn migrate(config: &Config, starting: &Starting) -> Result<(), BackendError> {
+#[cfg(feature = "kafka")]
+pub(crate) async fn migrate(
+    starting: &Starting,
+    config: &CassandraConfig,
+    registry: &RegistryConfig,
+) -> Result<(), BackendError> {
     let migrate = async || {
-        let migrated = forebay_storage_cassandra::migrate(&config.cassandra, config.registry.prefix()).await;
+        let migrated = forebay_storage_cassandra::migrate(config, registry.prefix()).await;
         migrated.map_err(missing)
     };
     waiting::until(starting, NAME, &place(config), migrate)
@@ -38,8 +53,8 @@ pub async fn migrate(config: &Config, starting: &Starting) -> Result<(), Backend
 }
 
 /// Where it is, for people.
-pub fn place(config: &Config) -> String {
-    config.cassandra.contact_points.join(", ")
+pub(crate) fn place(config: &CassandraConfig) -> String {
+    config.contact_points.join(", ")
 }
 
 fn missing(error: ConnectError) -> Missing {

@@ -1,7 +1,7 @@
 use forebay_model::Duration;
 use serde::{Deserialize, Serialize};
 
-/// What a request with rows may be, and how much of them is held at once.
+/// `[ingestion]`: what a request with rows may be, and how much of them is held at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IntakeConfig {
@@ -31,7 +31,8 @@ impl Default for IntakeConfig {
 
 impl IntakeConfig {
     /// How far ahead of its ingest time an event time may lie for its row to be waited for.
-    pub(crate) fn tolerance(&self) -> Duration {
+    #[must_use]
+    pub fn tolerance(&self) -> Duration {
         Duration::from_micros(
             i64::try_from(self.tolerance_ms)
                 .unwrap_or(i64::MAX)

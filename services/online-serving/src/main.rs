@@ -1,0 +1,10 @@
+//! `forebay-online-serving`: the service as a process of its own.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    forebay_networked::run::<forebay_online_serving::Program>(std::env::args_os())
+}
