@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::Counter;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -27,18 +28,25 @@ use crate::shutdown::Shutdown;
 /// Connections over the limit that are being told so at once; more are closed without a word.
 const REFUSALS: usize = 64;
 
-/// Takes connections until the shutdown drains, then finishes those that are open.
+/// Takes connections until the shutdown drains, then finishes those that are open; each takes one of the places.
 ///
 /// Draining: for `drain_delay` connections are still taken and answers carry `Connection: close`, so that balancers
 /// see /readyz first; then the listener closes, idle connections end, and requests under way have `drain_deadline`.
-pub(crate) async fn run(listener: TcpListener, roof: Roof, config: ServerConfig, shutdown: Shutdown) {
+pub(crate) async fn run(
+    listener: TcpListener,
+    roof: Roof,
+    config: ServerConfig,
+    places: Arc<Semaphore>,
+    shutdown: Shutdown,
+) {
     let connections = TaskTracker::new();
     let ending = CancellationToken::new();
     let accepting = Accepting {
         roof,
         header_timeout: config.header_timeout,
         idle_timeout: config.idle_timeout,
-        places: Arc::new(Semaphore::new(config.max_connections)),
+        places,
+        refused: metrics::counter!("forebay_http_connections_refused_total"),
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         ending: ending.clone(),
         connections: connections.clone(),
@@ -71,6 +79,7 @@ struct Accepting {
     header_timeout: Duration,
     idle_timeout: Duration,
     places: Arc<Semaphore>,
+    refused: Counter,
     refusals: Arc<Semaphore>,
     ending: CancellationToken,
     connections: TaskTracker,
@@ -78,7 +87,6 @@ struct Accepting {
 
 impl Accepting {
     async fn run(&self, listener: &TcpListener) {
-        let open = metrics::gauge!("forebay_http_connections_open");
         loop {
             let socket = match listener.accept().await {
                 Ok((socket, _)) => socket,
@@ -102,18 +110,15 @@ impl Accepting {
                 self.idle_timeout,
                 self.ending.clone(),
             );
-            let open = open.clone();
             self.connections.spawn(async move {
-                open.increment(1);
                 connection.await;
-                open.decrement(1);
                 drop(place);
             });
         }
     }
 
     fn refuse(&self, socket: TcpStream) {
-        metrics::counter!("forebay_http_connections_refused_total").increment(1);
+        self.refused.increment(1);
         if let Ok(place) = Arc::clone(&self.refusals).try_acquire_owned() {
             self.connections.spawn(async move {
                 // Neither the caller's silence nor its haste keeps the place longer than this.

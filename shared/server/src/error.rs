@@ -24,6 +24,10 @@ struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// The stable code of a problem, for the metrics of [`crate::edge`].
+#[derive(Clone, Debug)]
+pub(crate) struct Coded(pub Cow<'static, str>);
+
 /// Why Forebay failed, for the log of [`crate::edge`]; callers never see it.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause(pub Cow<'static, str>);
@@ -107,6 +111,7 @@ impl IntoResponse for ApiError {
                 .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.headers_mut().extend(headers);
+        response.extensions_mut().insert(Coded(problem.code));
         // A server that refuses under load must not drown in its log: a 503 without a cause is only counted.
         let cause = cause.or_else(|| (status == StatusCode::INTERNAL_SERVER_ERROR).then_some(problem.detail));
         if let Some(cause) = cause.filter(|_| status.is_server_error()) {

@@ -6,12 +6,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{StatusCode, header};
 use serde::Serialize;
+use tokio::runtime::Handle;
 
 use crate::extract::Json;
 use crate::service::ReadyCheck;
 use crate::shutdown::Shutdown;
 use crate::starting::Starting;
-use crate::telemetry;
+use crate::telemetry::{self, Measure};
 
 #[derive(Clone)]
 pub(crate) struct Health {
@@ -19,6 +20,10 @@ pub(crate) struct Health {
     /// Of a process that has not started yet.
     pub starting: Option<Starting>,
     pub shutdown: Shutdown,
+    /// Of all services and of the server.
+    pub measures: Vec<Measure>,
+    /// With their names.
+    pub runtimes: Vec<(&'static str, Handle)>,
 }
 
 #[derive(Serialize)]
@@ -42,30 +47,38 @@ pub(crate) fn routes(health: Health) -> Router {
         .with_state(health)
 }
 
-async fn ready(State(health): State<Health>) -> Response {
-    let mut waiting_for: Vec<Waiting> = Vec::new();
-    if health.shutdown.is_draining() {
-        waiting_for.push(Waiting {
-            name: "shutdown",
-            detail: "the process is draining".to_owned(),
-        });
-    }
-    if let Some(starting) = &health.starting {
-        waiting_for.push(Waiting {
-            name: "start",
-            detail: "the process opens its backends".to_owned(),
-        });
-        let backends = starting.waiting_for().into_iter();
-        waiting_for.extend(backends.map(|(name, detail)| Waiting { name, detail }));
-    }
-    for check in &health.checks {
-        if let Err(detail) = (check.check)() {
+impl Health {
+    /// What is not ready.
+    fn waiting_for(&self) -> Vec<Waiting> {
+        let mut waiting_for: Vec<Waiting> = Vec::new();
+        if self.shutdown.is_draining() {
             waiting_for.push(Waiting {
-                name: check.name,
-                detail,
+                name: "shutdown",
+                detail: "the process is draining".to_owned(),
             });
         }
+        if let Some(starting) = &self.starting {
+            waiting_for.push(Waiting {
+                name: "start",
+                detail: "the process opens its backends".to_owned(),
+            });
+            let backends = starting.waiting_for().into_iter();
+            waiting_for.extend(backends.map(|(name, detail)| Waiting { name, detail }));
+        }
+        for check in &self.checks {
+            if let Err(detail) = (check.check)() {
+                waiting_for.push(Waiting {
+                    name: check.name,
+                    detail,
+                });
+            }
+        }
+        waiting_for
     }
+}
+
+async fn ready(State(health): State<Health>) -> Response {
+    let waiting_for = health.waiting_for();
     let (code, status) = match waiting_for.as_slice() {
         [] => (StatusCode::OK, "ready"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "not_ready"),
@@ -73,10 +86,14 @@ async fn ready(State(health): State<Health>) -> Response {
     (code, Json(Readiness { status, waiting_for })).into_response()
 }
 
-async fn metrics() -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        telemetry::render(),
-    )
-        .into_response()
+async fn metrics(State(health): State<Health>) -> Response {
+    let ready = health.waiting_for().is_empty();
+    metrics::gauge!("forebay_ready").set(f64::from(u8::from(ready)));
+    let runtimes: Vec<_> = health
+        .runtimes
+        .iter()
+        .map(|(name, runtime)| (*name, runtime.metrics()))
+        .collect();
+    let text = telemetry::scrape(&health.measures, &runtimes);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response()
 }

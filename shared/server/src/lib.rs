@@ -68,7 +68,6 @@ mod edge;
 mod error;
 mod extract;
 mod health;
-mod logs;
 mod openapi;
 pub mod page;
 mod pieces;
@@ -91,7 +90,6 @@ pub use extract::{
     Body, IdempotencyKey, IfMatch, IfNoneMatch, Json, Path, Query, RawBody, WithEtag, accept, etag, json,
 };
 pub use forebay_api::{Code, Problem, ProblemError};
-pub use logs::{LogFormat, LogsConfig, LogsError, start as start_logs};
 pub use openapi::{assert_checked_in, document};
 pub use pieces::Pieces;
 pub use runtimes::{Runtimes, RuntimesConfig};
@@ -99,6 +97,9 @@ pub use server::{BindError, Bound, Server};
 pub use service::Service;
 pub use shutdown::Shutdown;
 pub use starting::Starting;
-pub use telemetry::start as start_metrics;
+pub use telemetry::{
+    Identity, LogFormat, LogsConfig, LogsError, METRICS, Measure, Telemetry, TelemetryConfig, TelemetryError,
+    start_logs, start_metrics, start_telemetry,
+};
 #[cfg(any(test, feature = "testing"))]
 pub use testing::TestServer;

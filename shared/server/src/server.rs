@@ -29,7 +29,7 @@ use crate::roof::Roof;
 use crate::service::{ReadyCheck, Service, Task};
 use crate::shutdown::Shutdown;
 use crate::starting::Starting;
-use crate::telemetry;
+use crate::telemetry::{self, Measure};
 
 /// How often recorded samples are moved into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -59,7 +59,7 @@ pub struct Bound {
 impl Server {
     /// A server without services, which still answers /livez, /readyz, /metrics and /docs.
     pub fn new(config: ServerConfig) -> Self {
-        telemetry::start();
+        telemetry::start_metrics();
         Server {
             config,
             services: Vec::new(),
@@ -98,7 +98,14 @@ impl Bound {
     pub async fn serve(self, shutdown: Shutdown, work: &Handle) {
         let shared = Shared::new(self.config.clone(), shutdown.clone());
         let (app, tasks) = start(self.services, &shared, &shutdown, work);
-        let accepting = accept_loop::run(self.listener, Roof::new(app), self.config.clone(), shutdown.clone());
+        let places = Arc::clone(&shared.connections);
+        let accepting = accept_loop::run(
+            self.listener,
+            Roof::new(app),
+            self.config.clone(),
+            places,
+            shutdown.clone(),
+        );
         finish(tokio::spawn(accepting), tasks, self.config.drain_deadline, &shutdown).await;
     }
 
@@ -115,8 +122,15 @@ impl Bound {
         work: &Handle,
     ) -> Result<(), E> {
         let shared = Shared::new(self.config.clone(), shutdown.clone());
-        let roof = Roof::new(starting_app(&shared, starting, &shutdown));
-        let accepting = accept_loop::run(self.listener, roof.clone(), self.config.clone(), shutdown.clone());
+        let roof = Roof::new(starting_app(&shared, starting, &shutdown, work));
+        let places = Arc::clone(&shared.connections);
+        let accepting = accept_loop::run(
+            self.listener,
+            roof.clone(),
+            self.config.clone(),
+            places,
+            shutdown.clone(),
+        );
         let accepting = tokio::spawn(accepting);
         let opened = tokio::select! {
             opened = opening => opened,
@@ -154,11 +168,20 @@ fn start(mut services: Vec<Service>, shared: &Arc<Shared>, shutdown: &Shutdown, 
         upkeep,
     };
     let mut checks: Vec<ReadyCheck> = Vec::new();
+    let mut measures = vec![of_server(shared)];
     for service in &mut services {
         checks.append(&mut service.checks);
+        measures.append(&mut service.measures);
         checks.extend(service.tasks.drain(..).map(|task| tasks.spawn(task, work)));
     }
-    (app(services, checks, shared, shutdown), tasks)
+    let health = Health {
+        checks,
+        starting: None,
+        shutdown: shutdown.clone(),
+        measures,
+        runtimes: runtimes(work),
+    };
+    (app(services, health, shared), tasks)
 }
 
 /// Waits for the end of the accept loop, then ends the tasks.
@@ -169,30 +192,42 @@ async fn finish(accepting: JoinHandle<()>, tasks: Tasks, deadline: Duration, shu
     tasks.finish(deadline, shutdown).await;
 }
 
+/// Tells how much of the server is in use.
+fn of_server(shared: &Arc<Shared>) -> Measure {
+    let shared = Arc::clone(shared);
+    Arc::new(move || shared.measure())
+}
+
+/// The runtimes of the process; this is called on the one that serves.
+fn runtimes(work: &Handle) -> Vec<(&'static str, Handle)> {
+    let serving = Handle::current();
+    match serving.id() == work.id() {
+        true => vec![("serving", serving)],
+        false => vec![("serving", serving), ("work", work.clone())],
+    }
+}
+
 /// The routes of a process whose services are still being made.
-fn starting_app(shared: &Arc<Shared>, starting: &Starting, shutdown: &Shutdown) -> Router {
+fn starting_app(shared: &Arc<Shared>, starting: &Starting, shutdown: &Shutdown, work: &Handle) -> Router {
     let health = health::routes(Health {
         checks: Vec::new(),
         starting: Some(starting.clone()),
         shutdown: shutdown.clone(),
+        measures: vec![of_server(shared)],
+        runtimes: runtimes(work),
     });
     let around = Edge::new(Arc::clone(shared), "server", HashMap::new(), Default::default());
     health.merge(starting.routes()).layer(around)
 }
 
 /// The routes of all services under one roof.
-fn app(services: Vec<Service>, checks: Vec<ReadyCheck>, shared: &Arc<Shared>, shutdown: &Shutdown) -> Router {
+fn app(services: Vec<Service>, health: Health, shared: &Arc<Shared>) -> Router {
     let documents: Vec<(&'static str, &Value)> = services
         .iter()
         .map(|service| (service.name, &service.document))
         .collect();
     let around = Edge::new(Arc::clone(shared), "server", HashMap::new(), Default::default());
-    let health = health::routes(Health {
-        checks,
-        starting: None,
-        shutdown: shutdown.clone(),
-    });
-    let mut app = health
+    let mut app = health::routes(health)
         .merge(openapi::routes(&documents))
         .fallback(nothing_here)
         .layer(around);

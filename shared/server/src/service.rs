@@ -12,6 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::config::RouteLimits;
 use crate::openapi;
+use crate::telemetry::Measure;
 
 /// One service. Several of them make up one process: no two share a path.
 pub struct Service {
@@ -21,6 +22,7 @@ pub struct Service {
     pub(crate) limits: HashMap<String, RouteLimits>,
     pub(crate) tasks: Vec<Task>,
     pub(crate) checks: Vec<ReadyCheck>,
+    pub(crate) measures: Vec<Measure>,
 }
 
 /// Work in the background, on the runtime for work.
@@ -51,7 +53,14 @@ impl Service {
             limits: HashMap::new(),
             tasks: Vec::new(),
             checks: Vec::new(),
+            measures: Vec::new(),
         }
+    }
+
+    /// Tells gauges, at each scrape of /metrics: a gauge that is not told again disappears. It must not block.
+    pub fn measured(mut self, measure: impl Fn() + Send + Sync + 'static) -> Self {
+        self.measures.push(Arc::new(measure));
+        self
     }
 
     /// Other limits than the server's for one route, given as in its declaration: `/v1/rows/{group}`.

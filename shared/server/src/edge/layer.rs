@@ -20,7 +20,9 @@ use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tower::{Layer, Service};
-use tracing::Instrument;
+use tracing::{Instrument, Span, field};
+
+use forebay_telemetry::{TRACEPARENT, TraceContext, failed, span_under};
 
 use super::admission::{admit, limit_body};
 use super::context::RequestContext;
@@ -28,7 +30,7 @@ use super::guarded_body::guard;
 use super::request_id::{self, RequestIds};
 use super::route::{Route, RouteSettings};
 use crate::config::{RouteLimits, ServerConfig};
-use crate::error::{ApiError, Cause};
+use crate::error::{ApiError, Cause, Coded};
 use crate::extract::unknown_parameter;
 use crate::shutdown::Shutdown;
 
@@ -37,6 +39,8 @@ pub(crate) struct Shared {
     config: ServerConfig,
     shutdown: Shutdown,
     places: Arc<Semaphore>,
+    /// For connections.
+    pub connections: Arc<Semaphore>,
     ids: RequestIds,
     requests: AtomicU32,
 }
@@ -44,23 +48,61 @@ pub(crate) struct Shared {
 impl Shared {
     pub fn new(config: ServerConfig, shutdown: Shutdown) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(config.max_requests));
+        let connections = Arc::new(Semaphore::new(config.max_connections));
         Arc::new(Shared {
             config,
             shutdown,
             places,
+            connections,
             ids: RequestIds::new(),
             requests: AtomicU32::new(0),
         })
     }
 
-    /// One request in so many is traced, and every one whose caller traces it (`traceparent` with the sampled flag).
-    fn is_traced(&self, headers: &HeaderMap) -> bool {
-        if let Some(parent) = headers.get("traceparent") {
-            return parent.as_bytes().ends_with(b"-01");
+    /// One request in so many is traced, and every one whose caller traces it (`traceparent` with the sampled flag); a caller's decision against it counts.
+    fn sampled(&self, headers: &HeaderMap) -> Sampled {
+        if headers.contains_key(TRACEPARENT) {
+            return TraceContext::extract(headers).map_or(Sampled::No, Sampled::ByCaller);
         }
         let every = self.config.trace_every;
-        every > 0 && self.requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(every)
+        match every > 0 && self.requests.fetch_add(1, Ordering::Relaxed).is_multiple_of(every) {
+            true => Sampled::Here,
+            false => Sampled::No,
+        }
     }
+
+    /// Tells how much of the server is in use.
+    pub fn measure(&self) {
+        let ServerConfig {
+            max_requests,
+            max_connections,
+            ..
+        } = self.config;
+        for (used, limit, free, most) in [
+            (
+                "forebay_http_requests_in_flight",
+                "forebay_http_requests_limit",
+                &self.places,
+                max_requests,
+            ),
+            (
+                "forebay_http_connections_open",
+                "forebay_http_connections_limit",
+                &self.connections,
+                max_connections,
+            ),
+        ] {
+            metrics::gauge!(used).set(most.saturating_sub(free.available_permits()) as f64);
+            metrics::gauge!(limit).set(most as f64);
+        }
+    }
+}
+
+/// Whether a request has a span.
+enum Sampled {
+    No,
+    Here,
+    ByCaller(TraceContext),
 }
 
 /// The layer around the routes of one service.
@@ -169,9 +211,11 @@ where
         let shared = Arc::clone(&self.edge.shared);
         let route = self.route.get_or_init(|| self.edge.route(&request));
         let request_id = shared.ids.of(request.headers());
-        let span = shared.is_traced(request.headers()).then(|| {
-            tracing::info_span!("request", method = %request.method(), route = %route.path, request_id = %request_id)
-        });
+        let span = match shared.sampled(request.headers()) {
+            Sampled::No => None,
+            Sampled::Here => Some(request_span(None, route, &request_id)),
+            Sampled::ByCaller(caller) => Some(request_span(Some(&caller), route, &request_id)),
+        };
         let context = RequestContext {
             request_id: Arc::clone(&request_id),
             deadline: started + route.deadline,
@@ -190,6 +234,11 @@ where
             if let Some(route) = kept.get() {
                 let taken = started.elapsed();
                 route.record(response.status(), taken);
+                if let Some(Coded(code)) = response.extensions().get() {
+                    route.record_problem(code);
+                    note_problem(response.status(), code);
+                }
+                note_status(response.status());
                 log(&response, route, &request_id, taken);
             }
             Ok(response)
@@ -198,6 +247,41 @@ where
             Some(span) => answered.instrument(span).boxed(),
             None => answered.boxed(),
         }
+    }
+}
+
+/// The span of a sampled request, from its headers to the start of its answer. Its path and query are not told: they may hold what a caller keeps to himself.
+fn request_span(caller: Option<&TraceContext>, route: &Route, request_id: &str) -> Span {
+    let path = if route.path.is_empty() { "-" } else { &route.path };
+    span_under!(
+        caller,
+        "request",
+        otel.name = format_args!("{} {path}", route.method),
+        otel.kind = "server",
+        http.request.method = route.method,
+        http.route = route.path,
+        http.response.status_code = field::Empty,
+        error.type = field::Empty,
+        request_id,
+    )
+}
+
+/// Tells the current span, if there is one, how it ended.
+fn note_status(status: StatusCode) {
+    let span = Span::current();
+    if !span.is_disabled() {
+        span.record("http.response.status_code", status.as_u16());
+    }
+}
+
+fn note_problem(status: StatusCode, code: &str) {
+    let span = Span::current();
+    if span.is_disabled() {
+        return;
+    }
+    span.record("error.type", code);
+    if status.is_server_error() {
+        failed(&span, code);
     }
 }
 

@@ -17,9 +17,10 @@ pub(super) struct Route {
     /// The operation has no query parameters, so that any is refused here.
     pub no_parameters: bool,
     service: &'static str,
-    method: String,
+    pub method: String,
     seconds: Histogram,
     counters: RwLock<Vec<(StatusCode, Counter)>>,
+    problems: RwLock<Vec<(String, Counter)>>,
 }
 
 /// The parts of a [`Route`] that come from the configuration and the service's document.
@@ -44,6 +45,7 @@ impl Route {
             no_parameters,
         } = settings;
         let counters = RwLock::new(Vec::new());
+        let problems = RwLock::new(Vec::new());
         Route {
             path,
             deadline,
@@ -54,6 +56,7 @@ impl Route {
             method,
             seconds,
             counters,
+            problems,
         }
     }
 
@@ -71,5 +74,20 @@ impl Route {
         );
         counter.increment(1);
         self.counters.write().push((status, counter));
+    }
+
+    /// Counts an answer that is a problem.
+    pub fn record_problem(&self, code: &str) {
+        if let Some((_, counter)) = self.problems.read().iter().find(|(known, _)| known == code) {
+            counter.increment(1);
+            return;
+        }
+        let counter = metrics::counter!(
+            "forebay_http_problems_total",
+            "service" => self.service, "method" => self.method.clone(), "route" => self.path.clone(),
+            "code" => code.to_owned(),
+        );
+        counter.increment(1);
+        self.problems.write().push((code.to_owned(), counter));
     }
 }

@@ -1,12 +1,19 @@
-//! Traces across processes: the context of a sampled request as it travels, and spans that exist for sampled requests only.
+//! What all crates tell of their work: spans of sampled requests, and metrics with their descriptions.
 //!
-//! A request that nobody samples has no span: [`child_span!`] then costs one look at the current span and makes nothing. Spans have the target [`TARGET`],
-//! by which they are told from those of libraries. Names and attributes follow OpenTelemetry's semantic conventions; no key and no feature value is ever one.
+//! **Traces.** A request that nobody samples has no span: [`child_span!`] then costs one look at the current span and makes nothing. Spans have the target
+//! [`TARGET`], by which they are told from those of libraries. Names and attributes follow OpenTelemetry's semantic conventions; no key and no feature value
+//! is ever one.
+//!
+//! **Metrics.** Each crate lists its own in a table of [`Metric`]s, which is what `/metrics` says of them and what docs/operations.md is tested against. Handles
+//! of counters and histograms are resolved once and kept. Gauges are told anew at each scrape, by name: one that nobody tells any more, such as that of a group
+//! that is gone, disappears.
 
 mod context;
+mod metric;
 mod span;
 
 pub use context::{TRACEPARENT, TRACESTATE, TraceContext};
+pub use metric::{Kind, Metric, describe};
 pub use span::{failed, ids, is_traced, under};
 
 /// The target of all spans.

@@ -1,7 +1,10 @@
 //! Logs as lines of JSON on standard error.
 
+use metrics::Counter;
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::EnvFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::{EnvFilter, Layer};
 
 /// What is logged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,25 +51,46 @@ pub enum LogsError {
     Taken,
 }
 
-/// Sends the process's logs to standard error, panics included. To be called once.
-pub fn start(config: &LogsConfig) -> Result<(), LogsError> {
-    let filter = EnvFilter::try_new(&config.filter).map_err(|error| LogsError::Filter {
+/// The filter as configured.
+pub(super) fn filter(config: &LogsConfig) -> Result<EnvFilter, LogsError> {
+    EnvFilter::try_new(&config.filter).map_err(|error| LogsError::Filter {
         filter: config.filter.clone(),
         error,
-    })?;
-    let logs = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    let started = match config.format {
-        LogFormat::Json => logs.json().flatten_event(true).with_span_list(false).try_init(),
-        LogFormat::Text => logs.try_init(),
-    };
-    started.map_err(|_| LogsError::Taken)?;
+    })
+}
+
+/// Panics go to the log as well.
+pub(super) fn log_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("a panic without a message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let thread = std::thread::current().name().unwrap_or_default().to_owned();
         tracing::error!(place, thread, "panic: {message}");
     }));
-    Ok(())
+}
+
+/// Counts the lines that somebody should look at.
+pub(super) struct Counted {
+    warnings: Counter,
+    errors: Counter,
+}
+
+impl Counted {
+    pub fn new() -> Self {
+        let counter = |level| metrics::counter!("forebay_log_events_total", "level" => level);
+        Counted {
+            warnings: counter("warn"),
+            errors: counter("error"),
+        }
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Counted {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        match *event.metadata().level() {
+            Level::WARN => self.warnings.increment(1),
+            Level::ERROR => self.errors.increment(1),
+            _ => {}
+        }
+    }
 }
