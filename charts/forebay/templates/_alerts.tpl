@@ -24,6 +24,9 @@ what is wrong, the runbook what to do. Gives a list item, or nothing for one tha
 
 {{/* The part of a selector that names this release's series: by namespace, and by jobs, which the operator calls as the Services. */}}
 {{- define "forebay.series" -}}
-{{- $components := (include "forebay.components" . | fromYaml).components -}}
-namespace={{ .Release.Namespace | quote }},job=~"{{ include "forebay.fullname" . }}-({{ join "|" $components }})"
+{{- $jobs := list -}}
+{{- range (include "forebay.components" . | fromYaml).components -}}
+{{- $jobs = append $jobs (include "forebay.objectName" (dict "root" $ "component" .)) -}}
+{{- end -}}
+namespace={{ .Release.Namespace | quote }},job=~"{{ join "|" $jobs }}"
 {{- end -}}

@@ -50,9 +50,14 @@ app.kubernetes.io/part-of: forebay
 {{- end }}
 {{- end -}}
 
+{{/* The name of an object: that of the release for what is all of Forebay, and with the service's behind it for what is one. Takes (dict "root" $ "component" name). */}}
+{{- define "forebay.objectName" -}}
+{{ include "forebay.fullname" .root }}{{ if not (has .component (list nil "" "evaluation")) }}-{{ .component }}{{ end }}
+{{- end -}}
+
 {{/* Name, namespace, labels and annotations of an object. Takes (dict "root" $ "component" name "suffix" "" "labels" (dict) "annotations" (dict)). */}}
 {{- define "forebay.metadata" -}}
-name: {{ include "forebay.fullname" .root }}{{ with .component }}-{{ . }}{{ end }}{{ .suffix }}
+name: {{ include "forebay.objectName" . }}{{ .suffix }}
 namespace: {{ .root.Release.Namespace }}
 labels:
   {{- include "forebay.labels" . | nindent 2 }}

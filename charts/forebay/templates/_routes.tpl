@@ -47,7 +47,7 @@ offline-query:
 {{- $prefixes := include "forebay.prefixes" . | fromYaml -}}
 routes:
 {{- range $service := list "registry" "compute" "ingestion" "online-serving" "offline-query" }}
-  - backend: {{ include "forebay.fullname" $ }}-{{ ternary $service "evaluation" (eq $.Values.mode "suite") }}
+  - backend: {{ include "forebay.objectName" (dict "root" $ "component" (ternary $service "evaluation" (eq $.Values.mode "suite"))) }}
     prefixes: {{ toJson (get $prefixes $service) }}
 {{- end }}
 {{- end -}}
