@@ -3,7 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use forebay_storage::Secret;
-use rdkafka::ClientConfig;
+use rdkafka::{ClientConfig, config::RDKafkaLogLevel};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// The brokers, the topics and the bounds of this process. Times in milliseconds, sizes in bytes.
@@ -140,7 +140,9 @@ impl KafkaConfig {
             .set("reconnect.backoff.max.ms", "1000")
             .set("retry.backoff.ms", "50")
             .set("allow.auto.create.topics", "false")
-            .set("security.protocol", self.protocol());
+            .set("security.protocol", self.protocol())
+            // That a broker has hung up is no more than information to it, and may be all there is.
+            .set_log_level(RDKafkaLogLevel::Info);
         if self.tls {
             for (setting, file) in [
                 ("ssl.ca.location", &self.ca_file),

@@ -16,8 +16,9 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
-/// Log levels up to this one (syslog's `error`) are complaints.
+/// Log levels up to this one (syslog's `error`) are complaints, and so is that a broker has hung up.
 const COMPLAINT: i32 = 3;
+const HUNG_UP: &str = "isconnected";
 
 /// A topic as the brokers know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,17 +89,18 @@ pub(crate) fn describe<C: ClientContext>(
     }
 }
 
-/// What the client has to say on its own, which nobody else listens to: passed to the log. Tells the last complaint, such as why brokers cannot be reached.
-pub(crate) fn listen_to<C: ClientContext>(client: &Client<C>) -> Option<String> {
-    let mut complaint = None;
+/// What the client has to say on its own, which nobody else listens to: passed to the log. Tells the complaints, such as why brokers cannot be reached.
+pub(crate) fn listen_to<C: ClientContext>(client: &Client<C>) -> Vec<String> {
+    let mut complaints = Vec::new();
     // SAFETY: the client lives through the call, and with it its queue, the reference to which is given back. Texts belong to their event, and are copied
     // before it is destroyed.
     unsafe {
-        let queue = Owned::new(
+        let Ok(queue) = Owned::new(
             ffi::rd_kafka_queue_get_main(client.native_ptr()),
             ffi::rd_kafka_queue_destroy,
-        )
-        .ok()?;
+        ) else {
+            return complaints;
+        };
         while let Ok(event) = Owned::new(
             ffi::rd_kafka_queue_poll(queue.pointer(), 0),
             ffi::rd_kafka_event_destroy,
@@ -112,13 +114,14 @@ pub(crate) fn listen_to<C: ClientContext>(client: &Client<C>) -> Option<String> 
                 let text = CStr::from_ptr(text).to_string_lossy().trim().to_owned();
                 tracing::debug!(level, "{text}");
                 // That all brokers are down follows from what was said of each before.
-                if level <= COMPLAINT && !text.ends_with("brokers are down") {
-                    complaint = Some(text);
+                let complains = level <= COMPLAINT || text.contains(HUNG_UP);
+                if complains && !text.ends_with("brokers are down") {
+                    complaints.push(text);
                 }
             }
         }
     }
-    complaint
+    complaints
 }
 
 /// # Safety

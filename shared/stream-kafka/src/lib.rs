@@ -9,6 +9,7 @@ mod describe;
 mod ends;
 mod names;
 mod reader;
+mod refusal;
 mod rejected;
 mod row_log;
 mod sender;

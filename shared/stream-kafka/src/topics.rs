@@ -13,6 +13,7 @@ use crate::{
     KafkaConfig,
     client::{Context, is_unknown_topic, storage_error, wrong_setting},
     describe::{Described, describe, listen_to},
+    refusal::Refusal,
 };
 
 const WHAT: &str = "Kafka";
@@ -74,9 +75,9 @@ impl Topics {
             return Ok(Vec::new());
         }
         let described = describe(self.admin.inner(), &names, self.config.request_timeout());
-        let complaint = listen_to(self.admin.inner());
-        described.map_err(|error| match complaint {
-            Some(complaint) => StorageError::unavailable(WHAT, Unreachable { error, complaint }),
+        let complaints = listen_to(self.admin.inner());
+        described.map_err(|error| match Refusal::of(&self.config, error.clone(), &complaints) {
+            Some(refusal) => StorageError::unavailable(WHAT, refusal),
             None => storage_error(WHAT, error),
         })
     }
@@ -225,14 +226,6 @@ impl Topics {
             .map_err(|error| storage_error(WHAT, error))?;
         Ok(())
     }
-}
-
-/// A question that had no answer, and what the client said meanwhile.
-#[derive(Debug, thiserror::Error)]
-#[error("{error} ({complaint})")]
-struct Unreachable {
-    error: KafkaError,
-    complaint: String,
 }
 
 /// Whether the brokers will never make the topic so, however often they are asked.
