@@ -65,6 +65,7 @@ impl SettingsArgs {
 
 /// What `migrate` takes besides the settings.
 #[derive(Debug, Args)]
+#[group(id = "migration")] // `forebay` has a struct of the same name around it
 pub struct MigrateArgs {
     /// How long to wait for the backends, such as 5m
     #[arg(long, default_value = "60s")]
