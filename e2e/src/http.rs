@@ -1,11 +1,12 @@
 //! Plain HTTP against a base URL; the tests speak what any caller could.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forebay_api::{Code, PROBLEM_JSON};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use serde_json::Value;
 
+use crate::load::tally::Tally;
 use crate::proxy::{self, Upstreams};
 
 /// A server at a base URL.
@@ -15,6 +16,8 @@ pub struct Http {
     client: reqwest::Client,
     /// The processes behind the base URL that follow the registry.
     followers: Option<Upstreams>,
+    /// Where every answer is noted.
+    tally: Option<Tally>,
 }
 
 /// What a server answered.
@@ -39,12 +42,19 @@ impl Http {
             base_url: base_url.into(),
             client,
             followers: None,
+            tally: None,
         }
     }
 
     /// One that, after a change of definitions, waits until all these have heard of it and its tables and topics are made.
     pub fn heard_by(mut self, followers: Upstreams) -> Self {
         self.followers = Some(followers);
+        self
+    }
+
+    /// One that notes how every request ended.
+    pub fn noted_in(mut self, tally: &Tally) -> Self {
+        self.tally = Some(tally.clone());
         self
     }
 
@@ -100,23 +110,32 @@ impl Http {
     ) -> reqwest::Result<Answer> {
         let shown = String::from_utf8_lossy(&body[..body.len().min(600)]).into_owned();
         let asked = format!("{method} {path} {headers:?} {shown}");
-        let method = method.parse().expect("a method");
         let mut request = self
             .client
-            .request(method, format!("{}{path}", self.base_url))
+            .request(method.parse().expect("a method"), format!("{}{path}", self.base_url))
             .body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer {
-            asked,
-            status,
-            headers,
-            body: response.bytes().await?.to_vec(),
-        })
+        let begin = Instant::now();
+        let answer = answer(request, asked).await;
+        if let Some(tally) = &self.tally {
+            tally.note(&format!("{method} {path}"), begin.elapsed(), &answer);
+        }
+        answer
     }
+}
+
+/// The whole answer to a request.
+async fn answer(request: reqwest::RequestBuilder, asked: String) -> reqwest::Result<Answer> {
+    let response = request.send().await?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Ok(Answer {
+        asked,
+        status,
+        headers,
+        body: response.bytes().await?.to_vec(),
+    })
 }
 
 impl Answer {

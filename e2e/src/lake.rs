@@ -123,6 +123,17 @@ impl Lake {
         }
     }
 
+    /// How many objects it holds.
+    pub async fn count(&self) -> usize {
+        let listed: Vec<_> = self
+            .store
+            .list(Some(&self.prefix))
+            .try_collect()
+            .await
+            .expect("the lake answers");
+        listed.len()
+    }
+
     /// The JSON files of a table's log, in order.
     pub async fn commits(&self, table: &str) -> Vec<String> {
         let log = self.object(&format!("{table}/_delta_log"));

@@ -8,6 +8,7 @@
 
 pub mod binary;
 pub mod chaos;
+pub mod cluster;
 pub mod files;
 pub mod http;
 pub mod kills;

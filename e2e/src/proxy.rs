@@ -106,22 +106,10 @@ impl Proxy {
                 .build()
                 .expect("a client"),
         };
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-        listener.set_nonblocking(true).expect("a socket");
-        let address = listener.local_addr().expect("an address");
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
-                let router = Router::new().fallback(forward).with_state(forwarding);
-                axum::serve(listener, router).await.expect("the proxy serves");
-            });
-        });
-        Proxy { address, upstreams }
+        Proxy {
+            address: serve(Router::new().fallback(forward).with_state(forwarding)),
+            upstreams,
+        }
     }
 
     pub fn base_url(&self) -> String {
@@ -135,9 +123,27 @@ impl Proxy {
 
     /// From here on, requests of this service go to these copies.
     pub fn route(&self, service: &str, copies: Vec<SocketAddr>) {
-        let mut upstreams = self.upstreams.0.write().unwrap_or_else(PoisonError::into_inner);
-        upstreams.insert(service.to_owned(), copies);
+        self.upstreams.set(service, copies);
     }
+}
+
+/// Serves on a port of its own of 127.0.0.1, in a thread of its own and to the end of the process.
+pub(crate) fn serve(router: Router) -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a socket");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async move {
+            let listener = tokio::net::TcpListener::from_std(listener).expect("a socket");
+            axum::serve(listener, router).await.expect("the proxy serves");
+        });
+    });
+    address
 }
 
 impl Upstreams {
@@ -146,6 +152,12 @@ impl Upstreams {
         Upstreams(Arc::new(RwLock::new(
             [(SERVICES[0].0.to_owned(), vec![process])].into(),
         )))
+    }
+
+    /// From here on, these are the copies of a service.
+    pub fn set(&self, service: &str, copies: Vec<SocketAddr>) {
+        let mut upstreams = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        upstreams.insert(service.to_owned(), copies);
     }
 
     fn of(&self, service: &str) -> Vec<SocketAddr> {
@@ -189,13 +201,7 @@ fn gauge(metrics: &str, name: &str) -> Option<u64> {
 
 /// Sends a request to one copy after the other until one takes the connection: after that it may have been seen, and is not sent again.
 async fn forward(State(forwarding): State<Forwarding>, request: Request) -> Response {
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |path| path.as_str())
-        .to_owned();
     let copies = forwarding.upstreams.of(service_of(request.uri().path()));
-    let (parts, body) = request.into_parts();
     let first = forwarding.turn.fetch_add(1, Ordering::Relaxed);
     // A body can be sent once only, so who takes the connection is found out before.
     for offset in 0..copies.len() {
@@ -203,22 +209,28 @@ async fn forward(State(forwarding): State<Forwarding>, request: Request) -> Resp
         if tokio::net::TcpStream::connect(copy).await.is_err() {
             continue;
         }
-        let sent = forwarding
-            .client
-            .request(parts.method.clone(), format!("http://{copy}{path}"))
-            .headers(without_hop_by_hop(parts.headers.clone()))
-            .body(reqwest::Body::wrap_stream(body.into_data_stream()))
-            .send()
-            .await;
-        return match sent {
-            Ok(answer) => {
-                let (status, headers) = (answer.status(), without_hop_by_hop(answer.headers().clone()));
-                (status, headers, Body::from_stream(answer.bytes_stream())).into_response()
-            }
-            Err(error) => (StatusCode::BAD_GATEWAY, format!("{copy}: {error}")).into_response(),
-        };
+        return pass_on(&forwarding.client, copy, request).await;
     }
     (StatusCode::BAD_GATEWAY, "no copy takes a connection").into_response()
+}
+
+/// Sends a request to a server and gives its answer as it comes; 502 when there is none.
+pub(crate) async fn pass_on(client: &reqwest::Client, server: SocketAddr, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let sent = client
+        .request(parts.method.clone(), format!("http://{server}{path}"))
+        .headers(without_hop_by_hop(parts.headers))
+        .body(reqwest::Body::wrap_stream(body.into_data_stream()))
+        .send()
+        .await;
+    match sent {
+        Ok(answer) => {
+            let (status, headers) = (answer.status(), without_hop_by_hop(answer.headers().clone()));
+            (status, headers, Body::from_stream(answer.bytes_stream())).into_response()
+        }
+        Err(error) => (StatusCode::BAD_GATEWAY, format!("{server}: {error:?}")).into_response(),
+    }
 }
 
 /// What is between two neighbours only.

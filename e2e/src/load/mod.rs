@@ -3,4 +3,5 @@
 pub mod check;
 pub mod ledger;
 pub mod shift;
+pub mod tally;
 pub mod work;

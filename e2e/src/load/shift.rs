@@ -26,12 +26,23 @@ impl Over {
 impl Shift {
     /// Does one piece of work after the other until the shift is over. A piece that had no success is followed by a short pause.
     pub fn work<F: Future<Output = bool> + Send>(&mut self, piece: impl Fn(Over) -> F + Send + 'static) {
+        self.work_every(Duration::ZERO, piece);
+    }
+
+    /// The same with this pause after each piece.
+    pub fn work_every<F: Future<Output = bool> + Send>(
+        &mut self,
+        pause: Duration,
+        piece: impl Fn(Over) -> F + Send + 'static,
+    ) {
         let over = self.over.clone();
         self.workers.push(tokio::spawn(async move {
             while !over.is_it() {
-                if !piece(over.clone()).await {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
+                let least = match piece(over.clone()).await {
+                    true => Duration::ZERO,
+                    false => Duration::from_millis(20),
+                };
+                tokio::time::sleep(pause.max(least)).await;
             }
         }));
     }

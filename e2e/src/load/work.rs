@@ -74,7 +74,7 @@ pub async fn repeat_what_was_not_answered(stage: &Stage, ledger: &Ledger) {
 }
 
 /// Pushes the next rows, again and again until they are answered.
-async fn push(stage: Stage, ledger: Ledger, pusher: i64, over: Over) -> bool {
+pub async fn push(stage: Stage, ledger: Ledger, pusher: i64, over: Over) -> bool {
     // Small requests and larger ones, whose rows the log holds in several pieces.
     let count = 1 + (ledger.count() as i64 * 31 + pusher * 17) % 60;
     let (key, rows) = ledger.send(pusher, count);
@@ -125,7 +125,7 @@ pub async fn push_without_key(stage: &Stage, ledger: &Ledger, pusher: i64) -> bo
 }
 
 /// Applies the next bundle.
-async fn apply(stage: Stage, ledger: Ledger) -> bool {
+pub async fn apply(stage: Stage, ledger: Ledger) -> bool {
     let number = ledger.next_bundle();
     let applied = apply_bundle(&stage, number).await;
     if applied {
@@ -156,7 +156,7 @@ pub async fn apply_bundle(stage: &Stage, number: u64) -> bool {
 }
 
 /// Starts a run and waits for its end.
-async fn run(stage: Stage, ledger: Ledger, over: Over) -> bool {
+pub async fn run(stage: Stage, ledger: Ledger, over: Over) -> bool {
     let body = json!({"groups": [stage.group("double")]});
     let Some(answer) = post(&stage, "/v1/runs", &[], &body).await else {
         return false;
@@ -188,7 +188,7 @@ async fn run(stage: Stage, ledger: Ledger, over: Over) -> bool {
 }
 
 /// Reads what callers were told is visible: it is, or the answer says that the store could not tell.
-async fn read(stage: Stage, ledger: Ledger) -> bool {
+pub async fn read(stage: Stage, ledger: Ledger) -> bool {
     let visible = ledger.visible();
     if visible.is_empty() {
         return false;
@@ -232,7 +232,7 @@ fn micros_text(text: &str) -> String {
 }
 
 /// Asks for the whole history: no row is there twice, and those that a caller was told are offline are among them.
-async fn query(stage: Stage, ledger: Ledger) -> bool {
+pub async fn query(stage: Stage, ledger: Ledger) -> bool {
     let least = ledger.offline();
     let body = json!({"features": [stage.group("facts.price")], "period": {}});
     let Some(answer) = post(&stage, "/v1/historical-features", &[], &body).await else {

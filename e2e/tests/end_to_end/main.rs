@@ -83,6 +83,7 @@ macro_rules! scenarios {
 }
 
 mod chaos;
+mod cluster;
 mod embedded;
 mod mixed;
 mod split;

@@ -1,0 +1,208 @@
+//! What happens to the suite under load: pods die, copies come and go, versions come and go.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::callers::Callers;
+use super::release::{COPIES, RELEASE, SERVICES};
+use super::{NEXT, TAG, World};
+use crate::load::shift::Shift;
+
+const DELETE: &str = "pod deleted with force";
+const KILL: &str = "kill -9 of the process";
+
+/// How long callers work before something happens, and after it.
+const CALM: Duration = Duration::from_secs(4);
+
+/// Callers at work, and all that is counted of them.
+struct Load {
+    callers: Callers,
+    shift: Shift,
+}
+
+impl Load {
+    async fn begin(world: &mut World, name: &str) -> Option<Load> {
+        let stage = world.stage();
+        let step = format!("{name}: callers begin");
+        let callers = world.report.step(&step, Callers::hired(stage)).await?;
+        let shift = callers.begin();
+        tokio::time::sleep(CALM).await;
+        let calm = callers.tally.take();
+        world.report.figure(&format!("{name}: before"), &calm);
+        Some(Load { callers, shift })
+    }
+
+    /// Notes how requests ended since the last time; with `must`, a failed one fails a step.
+    async fn note(&self, world: &mut World, what: &str, must: bool) {
+        tokio::time::sleep(CALM).await;
+        let summary = self.callers.tally.take();
+        world.report.figure(what, &summary);
+        if must {
+            let step = format!("{what}: no request failed");
+            let all_answered = async {
+                assert!(summary.failed == 0, "{}", summary.shown.join("\n"));
+                assert!(summary.requests() > 100, "there was load: {summary}");
+            };
+            world.report.step(&step, all_answered).await;
+        }
+    }
+
+    /// Ends the load and checks every row and every key. With `whole`, readers have got every value that they were told is there.
+    async fn end(self, world: &mut World, name: &str, whole: bool) {
+        let Load { callers, shift } = self;
+        let step = format!("{name}: callers saw nothing wrong");
+        world.report.step(&step, shift.end()).await;
+        world.follow_pods().await;
+        let step =
+            format!("{name}: every acknowledged row is in both stores, once; online is the point-in-time answer");
+        let counted = world.report.step(&step, callers.check()).await;
+        if let Some((lost, twice)) = counted {
+            let told = format!(
+                "{} acknowledged, {lost} lost, {twice} there twice",
+                callers.ledger.count()
+            );
+            world.report.figure(&format!("{name}: rows"), told);
+            let step = format!("{name}: no row lost, none doubled");
+            world
+                .report
+                .step(&step, async { assert_eq!((lost, twice), (0, 0)) })
+                .await;
+        }
+        let counts = callers.ledger.counts();
+        let (reads, with_values) = (counts.reads, counts.reads_with_values);
+        let told = format!(
+            "{reads} answers, {} without all values; {} queries, {} runs, {} bundles, {} rows requests sent again",
+            reads - with_values,
+            counts.queries,
+            callers.ledger.runs().len(),
+            counts.bundles,
+            counts.repeats
+        );
+        world.report.figure(&format!("{name}: readers and others"), told);
+        if whole {
+            let step = format!("{name}: every online answer had all values");
+            world.report.step(&step, async { assert_eq!(reads, with_values) }).await;
+        }
+    }
+}
+
+fn deployment(service: &str) -> String {
+    format!("{RELEASE}-{service}")
+}
+
+/// Of each service a pod is deleted at once, then a container's process killed.
+pub(super) async fn kills(world: &mut World) {
+    let Some(load) = Load::begin(world, "kills").await else {
+        return;
+    };
+    for service in SERVICES {
+        for how in [DELETE, KILL] {
+            let kube = world.release.kube.clone();
+            let name = format!("{service}: {how}");
+            let whole = world.report.step(&name, async {
+                let pods = kube.pods_of(service).await;
+                let pod = pods.iter().find(|pod| pod.ready).expect("a ready pod").clone();
+                let begin = Instant::now();
+                let start = match how {
+                    KILL => Some(kube.kill_process(&pod).await),
+                    _ => {
+                        kube.delete_at_once(&pod).await;
+                        None
+                    }
+                };
+                kube.has_rolled_out(&deployment(service)).await;
+                kube.has_pods(service, COPIES).await;
+                (begin.elapsed(), start)
+            });
+            if let Some((whole, start)) = whole.await {
+                let told = format!("{:.1} s", whole.as_secs_f64());
+                world
+                    .report
+                    .figure(&format!("{name}: until all copies are ready again"), told);
+                if let Some(start) = start {
+                    let told = format!("{} ms", start.as_millis());
+                    world
+                        .report
+                        .figure(&format!("{service}: process started until ready"), told);
+                }
+            }
+            load.note(world, &name, false).await;
+        }
+    }
+    load.end(world, "kills", false).await;
+}
+
+/// Every service goes to one copy, to three and to one again.
+pub(super) async fn scaling(world: &mut World) {
+    let Some(load) = Load::begin(world, "scaling").await else {
+        return;
+    };
+    for service in SERVICES {
+        let kube = world.release.kube.clone();
+        let name = format!("{service} scaled {COPIES} → 1 → 3 → 1 → {COPIES}");
+        world
+            .report
+            .step(&name, async {
+                for copies in [1, 3, 1, COPIES] {
+                    let path = format!("deployment/{}", deployment(service));
+                    kube.kubectl(&["scale", &path, &format!("--replicas={copies}")]).await;
+                    kube.has_pods(service, copies).await;
+                }
+            })
+            .await;
+        load.note(world, &name, true).await;
+    }
+    load.end(world, "scaling", true).await;
+}
+
+/// All pods are replaced by those of another version, and back; then by those with another setting.
+pub(super) async fn upgrades(world: &mut World) {
+    let Some(load) = Load::begin(world, "upgrades").await else {
+        return;
+    };
+    let name = "helm upgrade to another image tag";
+    world.release.set("image.tag", json!(NEXT));
+    let begin = Instant::now();
+    if world.report.step(name, world.release.upgrade()).await.is_some() {
+        runs_only(world, NEXT).await;
+        let took = begin.elapsed();
+        world.report.figure(name, format!("{:.0} s", took.as_secs_f64()));
+    }
+    load.note(world, name, true).await;
+
+    let name = "helm rollback";
+    let begin = Instant::now();
+    if world.report.step(name, world.release.rollback()).await.is_some() {
+        runs_only(world, TAG).await;
+        let took = begin.elapsed();
+        world.report.figure(name, format!("{:.0} s", took.as_secs_f64()));
+    }
+    load.note(world, name, true).await;
+
+    let name = "helm upgrade with another setting";
+    world.release.set("image.tag", json!(TAG));
+    world.release.set("config.logs", json!({"filter": "warn,forebay=info"}));
+    world.report.step(name, world.release.upgrade()).await;
+    load.note(world, name, true).await;
+    load.end(world, "upgrades", true).await;
+}
+
+/// All pods are of this tag, and those of the other are gone.
+async fn runs_only(world: &mut World, tag: &str) {
+    let kube = world.release.kube.clone();
+    let name = format!("all pods run {tag}");
+    world
+        .report
+        .step(&name, async {
+            kube.is_settled().await;
+            let path = "jsonpath={range .items[*]}{.spec.containers[0].image}{\"\\n\"}{end}";
+            let images = kube.kubectl(&["get", "pods", "--output", path]).await;
+            assert!(
+                images.lines().all(|image| image.ends_with(&format!(":{tag}"))),
+                "{images}"
+            );
+            assert_eq!(images.lines().count(), SERVICES.len() * COPIES, "{images}");
+        })
+        .await;
+}

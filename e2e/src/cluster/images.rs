@@ -1,0 +1,46 @@
+//! The images that the node gets: archives in the folder that `FOREBAY_IMAGES` names, one for each service and `forebay.tar`.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::release::SERVICES;
+use super::{NEXT, TAG, World};
+
+/// What online serving's image may weigh, in bytes unpacked.
+const ONLINE_SERVING_BYTES: u64 = 40_000_000;
+
+/// Loads all of them, each under two tags, and notes their sizes.
+pub(super) async fn load(world: &mut World) {
+    let Some(folder) = std::env::var_os("FOREBAY_IMAGES").map(PathBuf::from) else {
+        panic!("FOREBAY_IMAGES names the folder with the images' archives; `cargo xtask cluster` sets it");
+    };
+    for name in SERVICES.into_iter().chain(["forebay"]) {
+        let archive = folder.join(format!("{name}.tar"));
+        let bytes = std::fs::metadata(&archive).map(|file| file.len());
+        let cluster = world.cluster.clone();
+        let step = format!("image forebay/{name} is loaded");
+        let begin = Instant::now();
+        world
+            .report
+            .step(&step, async {
+                let work = tokio::task::spawn_blocking(move || {
+                    cluster.import(&archive)?;
+                    cluster.tag(&format!("forebay/{name}:{TAG}"), NEXT)
+                });
+                work.await.expect("no panic").unwrap_or_else(|error| panic!("{error}"));
+            })
+            .await;
+        let bytes = bytes.unwrap_or_default();
+        let told = format!(
+            "{:.1} MB unpacked, loaded in {:.1} s",
+            bytes as f64 / 1e6,
+            begin.elapsed().as_secs_f64()
+        );
+        world.report.figure(&format!("image forebay/{name}"), told);
+        if name == "online-serving" {
+            let step = "online serving's image has at most 40 MB";
+            let small = async { assert!(bytes <= ONLINE_SERVING_BYTES, "{bytes} bytes") };
+            world.report.step(step, small).await;
+        }
+    }
+}
