@@ -82,7 +82,7 @@ Takes (dict "below" map "above" map); changes below.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- include "forebay.overlay" (dict "below" $config "above" (deepCopy $values.config)) -}}
+{{- include "forebay.overlay" (dict "below" $config "above" (deepCopy (default (dict) $values.config))) -}}
 {{ toYaml $config }}
 {{- end -}}
 
@@ -92,7 +92,7 @@ them. Takes (dict "root" $ "component" name "settings" map). Gives YAML.
 */}}
 {{- define "forebay.ownConfig" -}}
 {{- $root := .root -}}
-{{- $shared := $root.Values.config -}}
+{{- $shared := default (dict) $root.Values.config -}}
 {{- $config := dict -}}
 {{- if has .component (list "compute" "offline-query" "evaluation") -}}
 {{- $engine := dict -}}
