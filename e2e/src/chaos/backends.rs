@@ -25,6 +25,8 @@ struct Seen {
     /// Answers to online reads that had all values, and that said that the store cannot tell.
     read: usize,
     not_read: usize,
+    /// What the last one of these answered.
+    instead: String,
 }
 
 /// Ingestion says that it cannot take rows; reads go on.
@@ -50,7 +52,11 @@ pub(super) async fn kafka(world: &mut World) {
             "a refusal took {:?}",
             seen.slowest_refusal
         );
-        assert!(seen.not_read == 0 && seen.read > 10, "reads go on while Kafka is {way}");
+        assert!(
+            seen.not_read == 0 && seen.read > 10,
+            "reads go on while Kafka is {way}: {}",
+            seen.instead
+        );
         shift.end().await;
         world.check().await;
     }
@@ -105,7 +111,11 @@ pub(super) async fn s3(world: &mut World) {
             seen.refused == 0 && seen.accepted > 10,
             "rows are taken while S3 is {way}"
         );
-        assert!(seen.not_read == 0 && seen.read > 10, "reads go on while S3 is {way}");
+        assert!(
+            seen.not_read == 0 && seen.read > 10,
+            "reads go on while S3 is {way}: {}",
+            seen.instead
+        );
         shift.end().await;
         world.check().await;
     }
@@ -151,26 +161,29 @@ async fn look(world: &World) -> Seen {
         (accepted, refused, slowest)
     };
     let reads = async {
-        let (mut read, mut not_read) = (0, 0);
+        let (mut read, mut not_read, mut instead) = (0, 0, String::new());
         // What is under way when the backend goes may fail with it.
         tokio::time::sleep(Duration::from_secs(1)).await;
         while begin.elapsed() < AWAY {
-            if is_read(world).await {
-                read += 1
-            } else {
-                not_read += 1
+            match read_all(world).await {
+                Ok(()) => read += 1,
+                Err(answer) => {
+                    not_read += 1;
+                    instead = answer;
+                }
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        (read, not_read)
+        (read, not_read, instead)
     };
-    let ((accepted, refused, slowest_refusal), (read, not_read)) = tokio::join!(writes, reads);
+    let ((accepted, refused, slowest_refusal), (read, not_read, instead)) = tokio::join!(writes, reads);
     Seen {
         accepted,
         refused,
         slowest_refusal,
         read,
         not_read,
+        instead,
     }
 }
 
@@ -208,13 +221,19 @@ async fn push(world: &World) -> (bool, bool) {
     }
 }
 
-/// Whether an online read answers all values. Anything but values, `ERROR`, 503 and 504 is wrong.
-async fn is_read(world: &World) -> bool {
+/// An online read of all values, or what was answered instead. Anything but values, `ERROR`, 503 and 504 is wrong.
+async fn read_all(world: &World) -> Result<(), String> {
+    let begin = Instant::now();
     let items: Vec<_> = world.ledger.visible().into_keys().collect();
     let body = json!({"features": [world.stage.group("facts.price")], "entities": {"item_id": items}});
     let answer = world.stage.http.post("/v1/online-features", &body).await;
     if matches!(answer.status, 503 | 504) {
-        return false;
+        return Err(format!(
+            "{} after {:?}: {}",
+            answer.status,
+            begin.elapsed(),
+            answer.text()
+        ));
     }
     let statuses = answer.expect(200)["results"][1]["statuses"].clone();
     let statuses = statuses.as_array().expect("statuses");
@@ -222,7 +241,14 @@ async fn is_read(world: &World) -> bool {
         statuses.iter().all(|status| status == "PRESENT" || status == "ERROR"),
         "{statuses:?}"
     );
-    statuses.iter().all(|status| status == "PRESENT")
+    match statuses.iter().filter(|status| *status == "ERROR").count() {
+        0 => Ok(()),
+        errors => Err(format!(
+            "ERROR for {errors} of {} keys after {:?}",
+            statuses.len(),
+            begin.elapsed()
+        )),
+    }
 }
 
 /// A row comes online while nothing goes offline.

@@ -7,6 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::World;
+use crate::load::check;
 use crate::proxy::SERVICES;
 
 /// How often a process is killed.
@@ -49,6 +50,7 @@ pub(super) async fn play(world: &mut World) {
         }
     }
     shift.end().await;
+    check::tables_were_compacted(&world.stage).await;
     for ((service, _), count) in SERVICES.iter().zip(killed) {
         world.figures.note(&format!("kills -9 of {service}"), count);
     }

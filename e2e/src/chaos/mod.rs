@@ -205,7 +205,7 @@ pub async fn plays(parts: &[String]) {
     world.heading("in the end");
     check::computed_rows_are_there_once(&world.stage, &world.ledger).await;
     let keys = check::online_is_the_point_in_time_answer(&world.stage, &world.ledger).await;
-    let compactions = check::tables_were_compacted(&world.stage).await;
+    let compactions = check::compactions(&world.stage).await;
     let (lost, twice) = check::lost_and_twice(&world.stage, &world.ledger);
     let counts = world.ledger.counts();
     let ledger = &world.ledger;
