@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::images;
 use crate::shell::{self, Error};
 
 /// Names a folder with images that are there already.
 const IMAGES: &str = "FOREBAY_IMAGES";
+
+/// The tag that the images get.
+const TAG: &str = "dev";
 
 /// Builds the images unless `FOREBAY_IMAGES` names their folder, and runs all parts or these on a cluster of its own.
 pub fn run(only: &[String], keep: bool) -> Result<(), Error> {

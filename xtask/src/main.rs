@@ -1,13 +1,17 @@
 //! The project's own commands: `cargo xtask demo`, `cargo xtask test`, `cargo xtask chaos`, `cargo xtask servers`,
-//! `cargo xtask openapi`.
+//! `cargo xtask openapi`, `cargo xtask chart`.
 
 mod check;
+mod cluster;
 mod demo;
 mod http;
+mod images;
 mod openapi;
+mod schemas;
 mod servers;
 mod shell;
 mod tools;
+mod yaml;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,7 +45,7 @@ enum Command {
     },
     /// Passes every check and every test. Ends with the counts.
     Test {
-        /// Only these checks, such as `fmt`, `clippy`, `links`, `deny`, `openapi`, `tests`.
+        /// Only these checks, such as `fmt`, `clippy`, `links`, `deny`, `openapi`, `helm`, `tests`.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
@@ -51,10 +55,34 @@ enum Command {
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
+    /// Brings up Kubernetes on this machine, installs the chart, runs the scenarios, kills, scales, upgrades and uninstalls under load, and ends with
+    /// figures. Takes root, containerd and about half an hour.
+    Cluster {
+        /// Only these parts, such as `scenarios`, `kills`, `scaling`, `upgrades`, `validation`, `uninstall`, `evaluation`, `readme`.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// Leave the cluster running in the end, with the suite in it, until this is ended.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Builds the images of the Dockerfile with docker buildx or buildah, as archives with their bills of materials.
+    Images {
+        /// Only this one, such as `registry` or `forebay`; may be repeated.
+        #[arg(long = "service")]
+        services: Vec<String>,
+        /// Their tag.
+        #[arg(long, default_value = "dev")]
+        tag: String,
+        /// Where the archives are put; by default `images` in the target folder.
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
     /// Starts Cassandra, Kafka and an S3 server, prints the variables by which tests find them, and runs until it is ended.
     Servers,
     /// Renews the documents under openapi/ from the code.
     Openapi,
+    /// Renews the README of charts/forebay from its values.
+    Chart,
 }
 
 fn chaos(only: &[String]) -> Result<(), shell::Error> {
@@ -81,8 +109,11 @@ fn main() -> ExitCode {
         }),
         Command::Test { only } => check::run(&only),
         Command::Chaos { only } => chaos(&only),
+        Command::Cluster { only, keep } => cluster::run(&only, keep),
+        Command::Images { services, tag, folder } => images::run(&images::Options { services, tag, folder }),
         Command::Servers => servers::run(),
         Command::Openapi => openapi::renew(),
+        Command::Chart => check::helm::renew(),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -42,8 +42,13 @@ pub fn lint() -> Result<(), Error> {
     shell::run(&mut lint)
 }
 
-fn documents() -> impl Iterator<Item = PathBuf> {
+/// Every service with its document.
+pub fn by_service() -> impl Iterator<Item = (&'static str, PathBuf)> {
     SERVICES
-        .iter()
-        .map(|service| shell::root().join(format!("openapi/{service}.json")))
+        .into_iter()
+        .map(|service| (service, shell::root().join(format!("openapi/{service}.json"))))
+}
+
+fn documents() -> impl Iterator<Item = PathBuf> {
+    by_service().map(|(_, document)| document)
 }

@@ -106,7 +106,7 @@ spec:
   {{- with include "forebay.placement" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  terminationGracePeriodSeconds: {{ default (add (include "forebay.drainSeconds" $settings | int) 5) $settings.terminationGracePeriodSeconds }}
+  terminationGracePeriodSeconds: {{ default (add (include "forebay.drainSeconds" $settings | int) 10) $settings.terminationGracePeriodSeconds }}
   securityContext:
     {{- toYaml $root.Values.podSecurityContext | nindent 4 }}
   {{- if and .spread $settings.topologySpreadConstraints }}

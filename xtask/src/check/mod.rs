@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change is merged.
 
 mod all_tests;
+pub mod helm;
 mod links;
 
 use crate::openapi;
@@ -34,13 +35,14 @@ impl Count {
 type Check = fn() -> Count;
 
 /// In this order: what is quick to say first, the tests last.
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     ("fmt", || {
         Count::of(shell::run(shell::cargo().args(["fmt", "--all", "--check"])))
     }),
     ("links", || Count::of(links::check())),
     ("deny", || Count::of(deny())),
     ("openapi", || Count::of(openapi::lint())),
+    ("helm", helm::run),
     ("clippy", || Count::of(clippy())),
     ("tests", all_tests::run),
 ];
