@@ -16,7 +16,7 @@
   ports:
     - {port: http, protocol: TCP}
 {{- end }}
-{{- $traced := dig "telemetry" "otlp_endpoint" "" (default (dict) .root.Values.config) }}
+{{- $traced := or .root.Values.existingConfigMap (dig "telemetry" "otlp_endpoint" "" (default (dict) .root.Values.config)) }}
 {{- range $name := .to }}
 {{- with ternary (dict) (get $policy.backends $name) (and (eq $name "telemetry") (empty $traced)) }}
 {{- if .ports }}

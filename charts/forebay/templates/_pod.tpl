@@ -82,7 +82,7 @@ The pod of a service. Takes (dict "root" $ "component" name "settings" map "volu
 {{- define "forebay.pod" -}}
 {{- $root := .root }}
 {{- $settings := .settings }}
-{{- $config := include "forebay.ownConfig" . | fromYaml -}}
+{{- $config := include "forebay.variables" (dict "root" $root "own" (include "forebay.ownConfig" . | fromYaml)) | fromYaml -}}
 metadata:
   labels:
     {{- include "forebay.podLabels" . | nindent 4 }}
@@ -155,7 +155,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    {{- include "forebay.configVolumes" (dict "root" $root "configMap" (include "forebay.fullname" $root)) | nindent 4 }}
+    {{- include "forebay.configVolumes" (dict "root" $root "configMap" (include "forebay.configMapName" (dict "root" $root "own" (include "forebay.fullname" $root)))) | nindent 4 }}
     {{- with concat .volumes $settings.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

@@ -87,6 +87,19 @@ Takes (dict "below" map "above" map); changes below.
 {{- end -}}
 
 {{/*
+What stands over forebay.toml as variables: what a service has for itself, and with a ConfigMap of somebody else's, what the chart decides for all. Takes
+(dict "root" $ "own" map). Gives YAML.
+*/}}
+{{- define "forebay.variables" -}}
+{{- $variables := dict -}}
+{{- if .root.Values.existingConfigMap -}}
+{{- $variables = include "forebay.config" .root | fromYaml -}}
+{{- end -}}
+{{- include "forebay.overlay" (dict "below" $variables "above" .own) -}}
+{{ toYaml $variables }}
+{{- end -}}
+
+{{/*
 What one service has otherwise than the shared configuration: bounds that follow from its volume and its memory, its draining, and its own `config` over
 them. Takes (dict "root" $ "component" name "settings" map). Gives YAML.
 */}}
