@@ -6,7 +6,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::server::{Ready, Server};
+use crate::server::{Ready, Server, faults};
 use crate::{Certified, Error, Port, command, download, java};
 
 const POM: &str = include_str!("../servers/cassandra/pom.xml");
@@ -170,29 +170,6 @@ impl Cassandra {
         Ok(names)
     }
 
-    /// Ends it with kill -9. Its data stay.
-    pub fn kill(&self) {
-        self.server.kill();
-    }
-
-    /// Starts it again on its data, after kill -9 if it runs, at the same address.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub fn restart(&self) -> Result<(), Error> {
-        self.server.restart()
-    }
-
-    /// Stops it in its tracks: connections stay open and hang.
-    pub fn pause(&self) {
-        self.server.pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.server.resume();
-    }
-
     /// Writes a keyspace's memtables to sstables.
     ///
     /// # Errors
@@ -225,6 +202,8 @@ impl Cassandra {
         command::run(&mut command, &format!("nodetool {}", words.join(" ")))
     }
 }
+
+faults!(Cassandra);
 
 /// A folder for one server.
 pub(crate) fn temporary() -> Result<TempDir, Error> {

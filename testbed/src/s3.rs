@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::cassandra::temporary;
-use crate::server::{Ready, Server};
+use crate::server::{Ready, Server, faults};
 use crate::{Error, Port, download};
 
 const PACKAGE: &str = "github.com/versity/versitygw/cmd/versitygw";
@@ -87,30 +87,9 @@ impl S3 {
     pub fn objects(&self) -> PathBuf {
         self.folder.path().join("objects")
     }
-
-    /// Ends it with kill -9. Its objects stay.
-    pub fn kill(&self) {
-        self.server.kill();
-    }
-
-    /// Starts it again on its objects, after kill -9 if it runs, at the same address.
-    ///
-    /// # Errors
-    /// When it does not start.
-    pub fn restart(&self) -> Result<(), Error> {
-        self.server.restart()
-    }
-
-    /// Stops it in its tracks: connections stay open and hang.
-    pub fn pause(&self) {
-        self.server.pause();
-    }
-
-    /// Lets it go on.
-    pub fn resume(&self) {
-        self.server.resume();
-    }
 }
+
+faults!(S3);
 
 fn command(program: &Path, listen: &str, objects: &Path, sidecar: &Path) -> Command {
     let mut command = Command::new(program);

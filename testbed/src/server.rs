@@ -19,6 +19,37 @@ pub(crate) struct Ready {
     pub says: &'static str,
 }
 
+/// What tests do to a server of any kind, which is its field `server`.
+macro_rules! faults {
+    ($kind:ty) => {
+        impl $kind {
+            /// Ends it with kill -9. What it wrote stays.
+            pub fn kill(&self) {
+                self.server.kill();
+            }
+
+            /// Starts it again on what it wrote, after kill -9 if it runs, at the same address.
+            ///
+            /// # Errors
+            /// When it does not start, as a Kafka broker does not without a majority of the controllers.
+            pub fn restart(&self) -> Result<(), $crate::Error> {
+                self.server.restart()
+            }
+
+            /// Stops it in its tracks: connections stay open and hang.
+            pub fn pause(&self) {
+                self.server.pause();
+            }
+
+            /// Lets it go on.
+            pub fn resume(&self) {
+                self.server.resume();
+            }
+        }
+    };
+}
+pub(crate) use faults;
+
 /// A server in a folder that exists.
 #[derive(Debug)]
 pub(crate) struct Server {
