@@ -21,6 +21,7 @@ pub fn check(tools: &Tools, all: &[Rendered]) -> Result<(), Error> {
     let (metrics, anchors) = (documented(&operations), anchors(&operations));
     let folder = tempfile::tempdir().map_err(Error::file(Path::new("a temporary folder")))?;
     let mut wrong = Vec::new();
+    let mut runbooks = BTreeSet::new();
     let mut played = false;
     for rendered in all {
         for rule in rendered.of_kind("PrometheusRule") {
@@ -41,6 +42,7 @@ pub fn check(tools: &Tools, all: &[Rendered]) -> Result<(), Error> {
                 if !anchors.contains(anchor) {
                     wrong.push(format!("{name} has its runbook at #{anchor}"));
                 }
+                runbooks.insert(anchor.to_owned());
             }
         }
     }
@@ -68,6 +70,13 @@ pub fn check(tools: &Tools, all: &[Rendered]) -> Result<(), Error> {
         return Err(Error::Other(format!(
             "{OPERATIONS} does not have: {}",
             wrong.join(", ")
+        )));
+    }
+    let of_alerts = anchors.iter().filter(|anchor| is_of_alert(anchor));
+    let without: Vec<&String> = of_alerts.filter(|anchor| !runbooks.contains(*anchor)).collect();
+    if !without.is_empty() {
+        return Err(Error::Other(format!(
+            "{OPERATIONS} has runbooks of no alert: {without:?}"
         )));
     }
     if !played {
@@ -131,6 +140,13 @@ fn anchors(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// One word that begins as alerts do.
+fn is_of_alert(anchor: &str) -> bool {
+    anchor
+        .strip_prefix("forebay")
+        .is_some_and(|rest| !rest.is_empty() && !rest.contains('-'))
+}
+
 fn is_ours(name: &str) -> bool {
     name.starts_with("forebay_") || name.starts_with("process_")
 }
@@ -165,5 +181,6 @@ mod tests {
         assert_eq!(unknown(expression, &documented), ["forebay_text".to_owned()].into());
         let anchors = anchors(text);
         assert!(anchors.contains("forebaydown") && anchors.contains("a-title-with-code"));
+        assert!(is_of_alert("forebaydown") && !is_of_alert("forebay") && !is_of_alert("forebay-and-more"));
     }
 }
