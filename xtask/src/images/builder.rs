@@ -7,6 +7,9 @@ use std::process::{Command, Stdio};
 use super::Image;
 use crate::shell::{self, Error};
 
+/// Whom this machine trusts, where Debian has it.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// What builds images on this machine.
 #[derive(Debug)]
 pub enum Builder {
@@ -109,6 +112,10 @@ impl Builder {
                     "host",
                 ]);
                 build.args(["--timestamp", &labels.epoch]);
+                // Registries may be behind a proxy whose authority this machine trusts; the image gets Debian's.
+                if Path::new(AUTHORITIES).exists() {
+                    build.args(["--volume", &format!("{AUTHORITIES}:{AUTHORITIES}:ro")]);
+                }
                 build
             }
         };

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_dockerfile_has_a_target_for_each_and_builds_what_the_bill_names() {
+    fn the_dockerfile_has_a_target_for_each_with_its_program() {
         let dockerfile = dockerfile();
         for image in IMAGES {
             assert!(

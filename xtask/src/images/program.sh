@@ -1,9 +1,9 @@
 #!/bin/sh
-# usage: program.sh PACKAGE [FEATURE]
-# Builds one program, alone and linked statically, from the current folder into ${OUT:-/out}. The same sources and the same toolchain give the same bytes:
-# no path of this machine is left in it, and no time. CARGO_TARGET_DIR must be set.
+# usage: program.sh FEATURES PACKAGE...
+# Builds programs, linked statically, from the current folder into ${OUT:-/out}. The same sources and the same toolchain give the same bytes: no path of
+# this machine is left in them, and no time. CARGO_TARGET_DIR must be set.
 set -eu
-package=$1 features=vendored${2:+,$2}
+features=$1; shift
 target=$(uname -m)-unknown-linux-musl
 home=${CARGO_HOME:-$HOME/.cargo}
 system=$(rustc --print sysroot)
@@ -12,5 +12,8 @@ export SOURCE_DATE_EPOCH=0 CARGO_INCREMENTAL=0
 export RUSTFLAGS="--remap-path-prefix=$CARGO_TARGET_DIR=/target --remap-path-prefix=$home=/cargo --remap-path-prefix=$system=/rust --remap-path-prefix=$PWD=/src"
 export CFLAGS="-ffile-prefix-map=$CARGO_TARGET_DIR=/target -ffile-prefix-map=$home=/cargo -g0"
 
-cargo build --profile dist --locked --target "$target" --package "$package" --features "$features"
-install -D -m 755 "$CARGO_TARGET_DIR/$target/dist/$package" "${OUT:-/out}/$package"
+for package; do set -- "$@" --package "$package"; shift; done
+cargo build --profile dist --locked --target "$target" --features "$features" "$@"
+for word; do
+  [ "$word" = --package ] || install -D -m 755 "$CARGO_TARGET_DIR/$target/dist/$word" "${OUT:-/out}/$word"
+done
