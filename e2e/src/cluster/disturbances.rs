@@ -153,6 +153,19 @@ pub(super) async fn scaling(world: &mut World) {
             .await;
         load.note(world, &name, true).await;
     }
+    for service in SERVICES {
+        let kube = world.release.kube.clone();
+        let name = format!("{service}: a copy is evicted, and a second one not before the first is back");
+        let evicted = async {
+            let pods = kube.pods_of(service).await;
+            kube.evict(&pods[0]).await.expect("the first may go");
+            let refused = kube.evict(&pods[1]).await.expect_err("the second may not");
+            assert!(refused.contains("disruption budget"), "{refused}");
+            kube.has_pods(service, COPIES).await;
+        };
+        world.report.step(&name, evicted).await;
+    }
+    load.note(world, "evictions", true).await;
     load.end(world, "scaling", true).await;
 }
 

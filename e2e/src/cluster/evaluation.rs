@@ -1,13 +1,11 @@
 //! The chart's values for evaluation: all services in one pod with a volume, deleted and back with its data.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::World;
 use super::ingress::{self, Rules};
 use super::kube::Kube;
+use super::readme;
 use super::release::{RELEASE, chart};
 use crate::http::Http;
 use crate::stage::{column, eventually};
@@ -40,11 +38,8 @@ batch:
 
 pub(super) async fn play(world: &mut World) {
     let kube = Kube::namespace(&world.cluster, "evaluation").await;
-    let folder = world.cluster.folder().join("volume");
-    world
-        .report
-        .step("evaluation: a volume is there", volume(&kube, &folder))
-        .await;
+    let step = "evaluation: a volume is there";
+    world.report.step(step, volume(&kube, "evaluation")).await;
     let watch = super::watch::Watch::start(&kube);
     let chart = chart();
     let (values, chart) = (chart.join("ci/evaluation-values.yaml"), chart.display().to_string());
@@ -76,28 +71,24 @@ pub(super) async fn play(world: &mut World) {
         eprintln!("{}", kube.logs().await);
         return;
     }
-    let base_url = ingress::start(Rules::read(
-        &kube.get(&["ingress", RELEASE]).await,
-        &kube.get(&["services"]).await,
-    ));
-    let http = Http::new(base_url);
-    world
-        .report
-        .step("evaluation: first calls are answered", first_calls(&http))
-        .await;
-    let before = world.report.step("evaluation: answers before", answers(&http)).await;
-    let step = "evaluation: the pod is deleted and comes back";
-    world
-        .report
-        .step(step, async {
-            let pods = kube.pods_of("evaluation").await;
-            kube.kubectl(&["delete", "pod", &pods[0].name]).await;
-            kube.has_pods("evaluation", 1).await;
-        })
-        .await;
-    let after = world.report.step("evaluation: answers after", answers(&http)).await;
-    let step = "evaluation: it answers as before";
-    world.report.step(step, async { assert_eq!(before, after) }).await;
+    let rules = Rules::read(&kube.get(&["ingress", RELEASE]).await, &kube.get(&["services"]).await);
+    let http = Http::new(ingress::start(rules.clone()));
+    let step = "evaluation: first calls are answered";
+    let called = async {
+        rules.are_reached().await;
+        first_calls(&http).await;
+        answers(&http).await
+    };
+    let before = world.report.step(step, called).await;
+    let step = "evaluation: the pod is deleted, comes back and answers as before";
+    let comes_back = async {
+        let pods = kube.pods_of("evaluation").await;
+        kube.kubectl(&["delete", "pod", &pods[0].name]).await;
+        kube.has_pods("evaluation", 1).await;
+        rules.are_reached().await;
+        assert_eq!(Some(answers(&http).await), before);
+    };
+    world.report.step(step, comes_back).await;
     for (service, times) in watch.times() {
         let times: Vec<_> = times.iter().map(|time| format!("{:.1}", time.as_secs_f64())).collect();
         let figure = format!("{service}: seconds from made to ready, the first time and with data");
@@ -118,13 +109,14 @@ pub(super) async fn play(world: &mut World) {
 }
 
 /// A volume of this node, made by hand as nothing here makes them on demand.
-async fn volume(kube: &Kube, folder: &Path) {
-    std::fs::create_dir(folder).expect("a folder");
-    std::os::unix::fs::chown(folder, Some(USER), Some(USER)).expect("a folder of the pod's user");
+pub(super) async fn volume(kube: &Kube, name: &str) {
+    let folder = kube.cluster.folder().join("volumes").join(name);
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::os::unix::fs::chown(&folder, Some(USER), Some(USER)).expect("a folder of the pod's user");
     let volume = json!({
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": "evaluation"},
+        "metadata": {"name": name},
         "spec": {
             "capacity": {"storage": "20Gi"},
             "accessModes": ["ReadWriteOnce"],
@@ -132,10 +124,7 @@ async fn volume(kube: &Kube, folder: &Path) {
             "hostPath": {"path": folder},
         },
     });
-    let file = folder.with_extension("json");
-    std::fs::write(&file, volume.to_string()).expect("a file");
-    kube.kubectl(&["apply", "--filename", &file.display().to_string()])
-        .await;
+    readme::apply(kube, &format!("volume-{name}"), &volume).await;
 }
 
 async fn first_calls(http: &Http) {
@@ -188,11 +177,11 @@ fn online() -> Value {
 }
 
 /// What it knows: definitions, online, offline.
-async fn answers(http: &Http) -> Arc<[Value; 3]> {
+async fn answers(http: &Http) -> [Value; 3] {
     let definitions = http.get("/v1/groups/product.yield").await.expect(200);
     let online = http.post("/v1/online-features", &online()).await.expect(200);
     let asked = json!({"features": ["product.value.rent_price"], "at": "2026-02-01T00:00:00Z"});
     let offline = http.post("/v1/historical-features", &asked).await.expect(200);
     assert_eq!(column(&offline, "product_id").len(), 100);
-    Arc::new([definitions, online["results"].clone(), offline["columns"].clone()])
+    [definitions, online["results"].clone(), offline["columns"].clone()]
 }

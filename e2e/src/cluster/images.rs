@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::release::SERVICES;
-use super::{NEXT, TAG, World};
+use super::{NEXT, TAG, VERSION, World};
 
 /// What online serving's image may weigh, in bytes unpacked.
 const ONLINE_SERVING_BYTES: u64 = 40_000_000;
 
-/// Loads all of them, each under two tags, and notes their sizes.
+/// Loads all of them, each under several tags, and notes their sizes.
 pub(super) async fn load(world: &mut World) {
     let Some(folder) = std::env::var_os("FOREBAY_IMAGES").map(PathBuf::from) else {
         panic!("FOREBAY_IMAGES names the folder with the images' archives; `cargo xtask cluster` sets it");
@@ -25,7 +25,9 @@ pub(super) async fn load(world: &mut World) {
             .step(&step, async {
                 let work = tokio::task::spawn_blocking(move || {
                     cluster.import(&archive)?;
-                    cluster.tag(&format!("forebay/{name}:{TAG}"), NEXT)
+                    [NEXT, VERSION]
+                        .into_iter()
+                        .try_for_each(|tag| cluster.tag(&format!("forebay/{name}:{TAG}"), tag))
                 });
                 work.await.expect("no panic").unwrap_or_else(|error| panic!("{error}"));
             })

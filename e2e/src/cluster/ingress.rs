@@ -4,7 +4,7 @@
 //! controllers do; every fourth request takes a connection of its own, so that those are proven too. It sends no request twice: a kept connection that was
 //! closed while it was idle is left for another one before anything is sent, and any other failure is answered 502.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,9 @@ use axum::http::header::HOST;
 use axum::response::{IntoResponse, Response};
 use serde_json::Value;
 
+use super::kube::PATIENCE;
 use crate::proxy;
+use crate::stage::eventually;
 
 /// One rule: what begins with these segments goes there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +79,18 @@ impl Rules {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Waits until all NodePorts take connections: the node hears of ready pods a moment after the API.
+    pub async fn are_reached(&self) {
+        let backends: BTreeSet<_> = self.0.iter().map(|rule| rule.backend).collect();
+        for backend in backends {
+            eventually(PATIENCE, "a NodePort takes connections", async || {
+                let connected = tokio::net::TcpStream::connect(backend).await;
+                connected.map_err(|error| format!("{backend}: {error}"))
+            })
+            .await;
+        }
     }
 
     /// Where a request goes: the longest path that fits, segment by segment.

@@ -10,6 +10,7 @@ mod ingress;
 mod kube;
 mod leftovers;
 mod pods;
+mod readme;
 mod release;
 mod report;
 mod scenarios;
@@ -39,8 +40,11 @@ const TAG: &str = "dev";
 /// Another tag of the same images, to upgrade to.
 const NEXT: &str = "next";
 
+/// The tag that the chart has without one being named.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// What is done, in this order, once the suite is installed.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     "scenarios",
     "kills",
     "scaling",
@@ -48,6 +52,7 @@ const PARTS: [&str; 7] = [
     "validation",
     "uninstall",
     "evaluation",
+    "readme",
 ];
 
 /// The cluster and what runs in it and beside it.
@@ -85,7 +90,8 @@ pub async fn plays(parts: &[String], keep: bool) {
                 "upgrades" => disturbances::upgrades(&mut world).await,
                 "validation" => validation::play(&mut world).await,
                 "uninstall" => leftovers::play(&mut world).await,
-                _ => evaluation::play(&mut world).await,
+                "evaluation" => evaluation::play(&mut world).await,
+                _ => readme::play(&mut world).await,
             }
             if world.report.failed() > failed {
                 eprintln!("{}", world.release.kube.logs().await);
@@ -127,7 +133,7 @@ impl World {
             "Cassandra, Kafka and S3 are up after another",
             seconds(up, Instant::now()),
         );
-        let kube = Kube::namespace(&cluster, "forebay").await;
+        let kube = Kube::namespace(&cluster, "suite").await;
         let release = Release::suite(kube.clone(), &servers, TAG);
         let folder = format!("cluster/{}", release.environment);
         World {
@@ -160,7 +166,11 @@ impl World {
         };
         self.report.step("all pods are ready", all_there).await;
         self.note_start_times();
-        let read = async { Rules::read(&kube.get(&["ingress", RELEASE]).await, &kube.get(&["services"]).await) };
+        let read = async {
+            let rules = Rules::read(&kube.get(&["ingress", RELEASE]).await, &kube.get(&["services"]).await);
+            rules.are_reached().await;
+            rules
+        };
         let Some(rules) = self.report.step("the Ingress is read", read).await else {
             return false;
         };
@@ -168,6 +178,7 @@ impl World {
             .figure("paths of the Ingress that the proxy follows", rules.len());
         self.base_url = ingress::start(rules);
         self.follow_pods().await;
+        self.report.step("helm test", kube.helm(&["test", RELEASE])).await;
         true
     }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::kube::{Kube, PATIENCE};
 use crate::http::Http;
@@ -85,6 +85,20 @@ impl Kube {
             "--wait=false",
         ])
         .await;
+    }
+
+    /// Asks the API to end a pod in good order, as draining its node does. An error is why it may not.
+    pub async fn evict(&self, pod: &Pod) -> Result<(), String> {
+        let eviction = json!({
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": pod.name, "namespace": self.namespace},
+        });
+        let file = self.cluster.folder().join("eviction.json");
+        std::fs::write(&file, eviction.to_string()).expect("a file");
+        let path = format!("/api/v1/namespaces/{}/pods/{}/eviction", self.namespace, pod.name);
+        let words = ["create", "--raw", &path, "--filename", &file.display().to_string()];
+        self.try_kubectl(&words).await.map(drop)
     }
 
     /// Kill -9 of the process of a pod's container. Returns how long the next process took from its start to its first 200 of `/readyz`, asked without

@@ -40,8 +40,9 @@ impl Report {
 
     /// Notes a step that was done elsewhere.
     pub fn note_step(&mut self, name: &str, took: Duration, result: Result<(), String>) {
-        if let Err(why) = &result {
-            eprintln!("    FAILED {name}: {why}");
+        match &result {
+            Ok(()) => eprintln!("    passed {name} in {:.1} s", took.as_secs_f64()),
+            Err(why) => eprintln!("    FAILED {name}: {why}"),
         }
         self.steps.push((name.to_owned(), took, result));
     }
@@ -71,7 +72,9 @@ impl Report {
             let mark = if result.is_ok() { "passed" } else { "FAILED" };
             println!("{mark}  {:>6.1} s  {name}", took.as_secs_f64());
             if let Err(why) = result {
-                println!("        {}", why.lines().next().unwrap_or_default());
+                for line in why.lines().take(3) {
+                    println!("        {line}");
+                }
             }
         }
         let failed = self.failed();

@@ -1,6 +1,7 @@
 //! Every scenario that runs on services apart, through the Ingress' rules.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::World;
@@ -12,18 +13,23 @@ use crate::stage::{self, Stage};
 /// How one ended.
 type Played = (&'static str, Duration, Result<(), String>);
 
-/// Plays a scenario in a thread and runtime of its own, as the test harness does: connections live as long as their runtime.
-macro_rules! play {
-    ($threads:ident, $world:ident, $($name:ident: |$stage:ident| $scenario:expr),* $(,)?) => {
-        $({
+/// A scenario that is yet to be played.
+type Play = Box<dyn FnOnce() -> Played + Send>;
+
+/// How many are played side by side.
+const AT_ONCE: usize = 3;
+
+/// Scenarios by name, each on a stage of its own.
+macro_rules! plays {
+    ($world:ident, $($name:ident: |$stage:ident| $scenario:expr),* $(,)?) => {
+        vec![$({
             let make = $world.stage_maker();
-            $threads.push(std::thread::spawn(move || {
-                played(stringify!($name), make, async |$stage: &Stage| { $scenario.await; })
-            }));
-        })*
+            Box::new(move || played(stringify!($name), make, async |$stage: &Stage| { $scenario.await; })) as Play
+        }),*]
     };
 }
 
+/// Plays a scenario in a runtime of its own, as the test harness does: connections live as long as their runtime.
 fn played(name: &'static str, make: impl Fn() -> Stage, scenario: impl AsyncFn(&Stage)) -> Played {
     let begin = Instant::now();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -50,8 +56,7 @@ pub(super) async fn play(world: &mut World) {
         .iter()
         .filter_map(|pod| Some(format!("http://{}", pod.address?)))
         .collect();
-    let mut threads = Vec::new();
-    play!(threads, world,
+    let mut all = plays!(world,
         tour: |stage| scenarios::tour::plays(stage),
         ingest: |stage| scenarios::ingest::plays(stage),
         serving: |stage| scenarios::serving::plays(stage),
@@ -64,23 +69,36 @@ pub(super) async fn play(world: &mut World) {
         parity: |stage| scenarios::parity::Groups::filled(stage, 12),
     );
     let make = world.stage_maker();
-    threads.push(std::thread::spawn(move || {
+    all.push(Box::new(move || {
         played("an outsider's delete", make, async |stage: &Stage| {
             let stopped = async |group: &str| is_stopped(&ingestion, group).await;
             scenarios::outsiders::a_delete_stops_the_group(stage, stopped).await;
         })
     }));
-    finish(world, threads).await;
+    play_all(world, all).await;
     // It plans and applies at one revision, so that nobody else may apply meanwhile.
-    let mut threads = Vec::new();
-    play!(threads, world, registry: |stage| scenarios::registry::plays(stage));
-    finish(world, threads).await;
+    let alone = plays!(world, registry: |stage| scenarios::registry::plays(stage));
+    play_all(world, alone).await;
 }
 
-async fn finish(world: &mut World, threads: Vec<std::thread::JoinHandle<Played>>) {
-    for thread in threads {
-        let waited = tokio::task::spawn_blocking(|| thread.join());
-        let (name, took, result) = waited.await.expect("no panic").expect("no panic");
+/// Plays them in threads of their own, some side by side, and notes how each ended as soon as it has.
+async fn play_all(world: &mut World, plays: Vec<Play>) {
+    let waiting = Arc::new(Mutex::new(plays.into_iter()));
+    let (ended, mut all_ended) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..AT_ONCE {
+        let (waiting, ended) = (Arc::clone(&waiting), ended.clone());
+        std::thread::spawn(move || {
+            loop {
+                let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(play) = next else { return };
+                if ended.send(play()).is_err() {
+                    return;
+                }
+            }
+        });
+    }
+    drop(ended);
+    while let Some((name, took, result)) = all_ended.recv().await {
         world.report.note_step(&format!("scenario {name}"), took, result);
     }
 }

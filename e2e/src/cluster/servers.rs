@@ -2,7 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use forebay_testbed::{Cassandra, CassandraOptions, CommitlogSync, Kafka, KafkaOptions, S3, S3Options};
+use forebay_testbed::{Cassandra, CassandraOptions, CommitlogSync, Kafka, KafkaOptions, S3, S3Address, S3Options};
+
+/// A bucket besides the one that all tests have.
+pub(super) const README_BUCKET: &str = "features";
 
 /// One of each. They end when this is dropped.
 #[derive(Debug)]
@@ -36,7 +39,7 @@ impl Servers {
             });
             let s3 = S3::start(S3Options {
                 listen,
-                ..S3Options::default()
+                buckets: vec![S3Address::BUCKET.to_owned(), README_BUCKET.to_owned()],
             })
             .expect("the S3 server starts");
             Servers {

@@ -78,6 +78,9 @@ fn note(seen: &mut BTreeMap<String, Seen>, pod: &Value) {
     ) else {
         return;
     };
+    if service == "migration" {
+        return;
+    }
     // One that was there before has been ready before.
     let is_new = pod["status"]["containerStatuses"].is_null() || seen.contains_key(id);
     if !is_new {

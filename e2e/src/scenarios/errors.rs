@@ -121,7 +121,7 @@ async fn requests(stage: &Stage, seen: &mut Seen) {
         Code::TooDeep,
     );
     seen.note(&stage.http.get("/v1/groups/no.such_group").await, Code::NotFound);
-    stage.http.get("/v1/nowhere").await.problem(Code::NotFound);
+    stage.http.get("/v1/info/nowhere").await.problem(Code::NotFound);
     seen.note(
         &stage.http.send("DELETE", online, &[], Vec::new()).await,
         Code::MethodNotAllowed,
