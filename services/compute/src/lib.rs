@@ -11,6 +11,7 @@ mod engine;
 mod execution;
 mod failure;
 mod marks;
+mod measures;
 mod planning;
 pub mod program;
 mod reads;
@@ -30,6 +31,7 @@ use forebay_storage::{ClaimStore, Leases, OfflineStore, RowLog, RunStore, Source
 use serde::{Deserialize, Serialize};
 
 pub use engine::{BatchEngine, Computed, Conform, Target};
+pub use measures::METRICS;
 pub use program::Program;
 
 use crate::{changes::ChangeLog, marks::Marks, runner::Runner, scheduler::Scheduler};
@@ -140,6 +142,7 @@ pub fn service(deps: Deps) -> Service {
         changes: ChangeLog::new(offline, sources),
         leases: Arc::clone(&leases),
     });
+    forebay_telemetry::describe(measures::METRICS);
     let runner = Runner::new(Arc::clone(&compute), runs, leases, config.clone());
     let scheduler = Arc::new(Scheduler::new(compute, Arc::clone(&runner), config.clone()));
     let state = Arc::new(State {
@@ -154,7 +157,12 @@ pub fn service(deps: Deps) -> Service {
         max_requests: Some(256),
         ..RouteLimits::default()
     };
+    let (measured, scheduling) = (Arc::clone(&runner), Arc::clone(&scheduler));
     let service = Service::new("compute", ABOUT, endpoints::routes(), state)
+        .measured(move || {
+            measured.measure();
+            scheduling.measure();
+        })
         .route_limits("/v1/runs/{id}/events", streams)
         .task("runs", move |stop| runner.drive(stop));
     match config.scheduler {

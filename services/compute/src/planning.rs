@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use forebay_api::runs::{RunState, RunTask};
 use forebay_catalog::{Group, Snapshot};
 use forebay_model::{GroupName, Timestamp, definitions::WayIn};
+use forebay_telemetry::TraceContext;
 use uuid::Uuid;
 
 use crate::record::{Cause, RunRecord, Span, TaskRecord};
@@ -66,6 +67,7 @@ pub(crate) fn plan(
         registry_revision: snapshot.revision(),
         cancel_requested: false,
         driver: None,
+        trace: TraceContext::current().map(|context| context.traceparent()),
         tasks,
     }
 }

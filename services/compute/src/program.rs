@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forebay_catalog::Catalog;
 use forebay_networked::settings::{
     self, CassandraConfig, Common, DataDir, EngineSection, KafkaConfig, LakeConfig, LogsConfig, RegistryConfig,
-    RuntimesConfig, ServerConfig,
+    RuntimesConfig, ServerConfig, TelemetryConfig,
 };
 use forebay_networked::{
     BackendError, Lake, Process, Refused, Stream, Tables, engine, follow, lake, needs, stream, tables,
@@ -23,6 +23,7 @@ pub struct Settings {
     pub server: ServerConfig,
     pub runtimes: RuntimesConfig,
     pub logs: LogsConfig,
+    pub telemetry: TelemetryConfig,
     pub registry: RegistryConfig,
     pub storage: DataDir,
     pub cassandra: CassandraConfig,
@@ -38,6 +39,7 @@ impl settings::Settings for Settings {
             server: &self.server,
             runtimes: &self.runtimes,
             logs: &self.logs,
+            telemetry: &self.telemetry,
             registry: &self.registry,
         }
     }
@@ -75,6 +77,12 @@ impl forebay_networked::Program for Program {
     }
 }
 
+fn measured(engine: &Engine) -> impl Fn() + Send + Sync + 'static {
+    forebay_telemetry::describe(forebay_query::METRICS);
+    let engine = engine.clone();
+    move || engine.measure()
+}
+
 /// The service over what a process has opened.
 pub fn compose(
     process: &Process,
@@ -97,4 +105,5 @@ pub fn compose(
         clock: process.clock.clone(),
         config: config.clone(),
     })
+    .measured(measured(engine))
 }

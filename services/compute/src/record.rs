@@ -62,6 +62,9 @@ pub(crate) struct RunRecord {
     /// Tells the process that drives it, or did last, from all who drove it before.
     #[serde(default)]
     pub driver: Option<Uuid>,
+    /// The `traceparent` of the request that asked for it, if that is sampled.
+    #[serde(default)]
+    pub trace: Option<String>,
     /// In the order of work.
     pub tasks: Vec<TaskRecord>,
 }

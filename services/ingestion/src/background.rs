@@ -9,8 +9,9 @@ use crate::{AppState, tables};
 
 /// Adds the background tasks to the service.
 pub(crate) fn tasks(service: Service, state: &AppState) -> Service {
-    let (supervised, signalled, asked) = (state.clone(), state.clone(), state.clone());
+    let (supervised, signalled, asked, measured) = (state.clone(), state.clone(), state.clone(), state.clone());
     service
+        .measured(move || measured.measure())
         .task("sinks", move |stop| tables::supervise(supervised, stop))
         .task("signals", move |stop| async move { signalled.signals.run(stop).await })
         .ready_when("online rows", move || asked.replay.check(&asked.deps.catalog.current()))

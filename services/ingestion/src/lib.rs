@@ -26,6 +26,7 @@ pub use forebay_networked::settings::IntakeConfig;
 pub use forebay_progress::{Positions, SettledTimes, Store};
 use forebay_server::{RouteLimits, Service};
 pub use in_flight::InFlight;
+pub use measures::METRICS;
 pub use program::Program;
 pub use replay::Replay;
 pub use sinks::SinksConfig;

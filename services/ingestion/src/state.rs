@@ -7,7 +7,12 @@ use forebay_storage::{Announcements, ClaimKey, ClaimStore, Leases, OfflineStore,
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use crate::{InFlight, IntakeConfig, Replay, SinksConfig, follower::Followed, intake::Budget};
+use crate::{
+    InFlight, IntakeConfig, Replay, SinksConfig,
+    follower::Followed,
+    intake::Budget,
+    measures::{METRICS, Measures},
+};
 
 /// What ingestion works with.
 #[derive(Clone)]
@@ -45,6 +50,7 @@ pub struct State {
     /// Whether what was acknowledged before the start is online.
     pub replay: Arc<Replay>,
     pub(crate) budget: Budget,
+    pub(crate) measures: Arc<Measures>,
     /// Idempotency keys whose requests are being worked on by this process.
     pub(crate) keys_in_use: Mutex<HashSet<ClaimKey>>,
 }
@@ -52,6 +58,7 @@ pub struct State {
 impl State {
     #[must_use]
     pub fn new(deps: Deps) -> Self {
+        forebay_telemetry::describe(METRICS);
         let signals = Signals::new(
             deps.announcements.clone(),
             deps.catalog.clone(),
@@ -67,6 +74,7 @@ impl State {
             replay: Arc::default(),
             in_flight: Arc::new(InFlight::new(deps.clock.clone())),
             budget: Budget::new(deps.intake.memory_bytes),
+            measures: Arc::default(),
             keys_in_use: Mutex::default(),
             deps,
         }

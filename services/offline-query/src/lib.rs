@@ -7,6 +7,7 @@ mod answer;
 mod encode;
 mod endpoints;
 mod inline_spine;
+mod measures;
 mod plan;
 pub mod program;
 mod query_error;
@@ -21,6 +22,7 @@ mod tests;
 use std::sync::Arc;
 
 use forebay_server::{RouteLimits, Service};
+pub use measures::METRICS;
 pub use program::Program;
 pub use state::{Deps, Limits};
 pub use uploads::SpineFolder;
@@ -31,9 +33,16 @@ const ABOUT: &str = "The answer then: features as they were, for spines, periods
 pub fn service(deps: Deps) -> Service {
     let limits = deps.limits;
     let uploads = uploads::Uploads::new(&deps);
-    let state = Arc::new(state::State { deps, uploads });
+    let measures = measures::Measures::new();
+    let measured = Arc::clone(&measures);
+    let state = Arc::new(state::State {
+        deps,
+        uploads,
+        measures,
+    });
     let sweeping = Arc::clone(&state);
     Service::new("offline-query", ABOUT, endpoints::routes(), state)
+        .measured(move || measured.measure(limits.queries))
         .route_limits(
             "/v1/historical-features",
             RouteLimits {

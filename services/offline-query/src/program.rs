@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forebay_catalog::Catalog;
 use forebay_networked::settings::{
     self, Common, DataDir, EngineSection, KafkaConfig, LakeConfig, LogsConfig, OfflineQueryLimits, RegistryConfig,
-    RuntimesConfig, ServerConfig,
+    RuntimesConfig, ServerConfig, TelemetryConfig,
 };
 use forebay_networked::{BackendError, Lake, Process, Refused, engine, follow, lake, needs, stream};
 use forebay_progress::Signals;
@@ -24,6 +24,7 @@ pub struct Settings {
     pub server: ServerConfig,
     pub runtimes: RuntimesConfig,
     pub logs: LogsConfig,
+    pub telemetry: TelemetryConfig,
     pub registry: RegistryConfig,
     pub storage: DataDir,
     pub kafka: KafkaConfig,
@@ -38,6 +39,7 @@ impl settings::Settings for Settings {
             server: &self.server,
             runtimes: &self.runtimes,
             logs: &self.logs,
+            telemetry: &self.telemetry,
             registry: &self.registry,
         }
     }
@@ -110,4 +112,11 @@ pub fn compose(
         work: process.work.clone(),
         limits,
     })
+    .measured(measured(engine))
+}
+
+fn measured(engine: &Engine) -> impl Fn() + Send + Sync + 'static {
+    forebay_telemetry::describe(forebay_query::METRICS);
+    let engine = engine.clone();
+    move || engine.measure()
 }

@@ -7,7 +7,10 @@ use forebay_query::Engine;
 use forebay_storage::SettledTime;
 use tokio::runtime::Handle;
 
-use crate::uploads::{SpineFolder, Uploads};
+use crate::{
+    measures::Measures,
+    uploads::{SpineFolder, Uploads},
+};
 
 /// What offline-query works with.
 #[derive(Clone)]
@@ -29,6 +32,7 @@ pub struct Deps {
 pub struct State {
     pub deps: Deps,
     pub uploads: Uploads,
+    pub(crate) measures: Arc<Measures>,
 }
 
 pub type AppState = Arc<State>;

@@ -8,6 +8,7 @@ mod arrow_ipc;
 mod columns;
 mod endpoints;
 mod json;
+mod measures;
 mod openings;
 mod plan;
 mod plans;
@@ -22,6 +23,7 @@ mod tests;
 use std::sync::Arc;
 
 use forebay_server::Service;
+pub use measures::METRICS;
 pub use program::Program;
 pub use state::{Deps, Limits};
 
@@ -29,6 +31,7 @@ const ABOUT: &str = "The answer now: the newest values of features for entities,
 
 /// The service over its stores.
 pub fn service(deps: Deps) -> Service {
+    forebay_telemetry::describe(METRICS);
     Service::new("online-serving", ABOUT, endpoints::routes(), Arc::new(deps))
 }
 

@@ -12,7 +12,7 @@ use forebay_rows::{
 use forebay_server::ApiError;
 use forebay_sql::ViewExpression;
 
-use crate::serve::refuse;
+use crate::{measures::GroupMeasures, serve::refuse};
 
 /// The columns of an answer and where each comes from.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ pub struct PlanGroup {
     /// For each of the group's key columns, which of [`Plan::keys`] it is.
     pub keys: Vec<usize>,
     pub layouts: Arc<Layouts>,
+    pub measures: GroupMeasures,
 }
 
 #[derive(Debug)]
@@ -112,6 +113,7 @@ impl Plan {
                 let read = *known.entry(identity).or_insert_with(|| {
                     let layouts = Layouts::new(Arc::clone(&group.schema));
                     plan.groups.push(PlanGroup {
+                        measures: GroupMeasures::new(&group.name),
                         group: Arc::clone(group),
                         keys,
                         layouts,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forebay_catalog::Catalog;
 use forebay_networked::settings::{
     self, CassandraConfig, Common, KafkaConfig, LogsConfig, OnlineServingLimits, RegistryConfig, RuntimesConfig,
-    ServerConfig,
+    ServerConfig, TelemetryConfig,
 };
 use forebay_networked::{BackendError, Process, Refused, Tables, follow, needs, stream, tables};
 use forebay_server::Service;
@@ -20,6 +20,7 @@ pub struct Settings {
     pub server: ServerConfig,
     pub runtimes: RuntimesConfig,
     pub logs: LogsConfig,
+    pub telemetry: TelemetryConfig,
     pub registry: RegistryConfig,
     pub cassandra: CassandraConfig,
     pub kafka: KafkaConfig,
@@ -32,6 +33,7 @@ impl settings::Settings for Settings {
             server: &self.server,
             runtimes: &self.runtimes,
             logs: &self.logs,
+            telemetry: &self.telemetry,
             registry: &self.registry,
         }
     }

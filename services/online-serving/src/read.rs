@@ -75,9 +75,12 @@ impl Reads {
     }
 
     /// Asks the store for all of it.
-    pub async fn run(&self, store: &dyn OnlineStore, deadline: Instant) -> OnlineAnswer {
+    pub async fn run(&self, plan: &Plan, store: &dyn OnlineStore, deadline: Instant) -> OnlineAnswer {
         let mut answer = OnlineAnswer::default();
         store.read(&self.reads, deadline, &mut answer).await;
+        for (index, (group, read)) in plan.groups.iter().zip(&self.reads).enumerate() {
+            group.measures.answered(&answer, index, read.len());
+        }
         answer
     }
 
@@ -105,9 +108,12 @@ impl Reads {
             .map_err(Clone::clone)
             .and_then(|()| self.places[index].iter().map(cell).collect());
         cells.map_or_else(
-            |failure| GroupRows {
-                cells: vec![Cell::FAILED; self.places[index].len()],
-                failure: Some(failure),
+            |failure| {
+                group.measures.errors.increment(1);
+                GroupRows {
+                    cells: vec![Cell::FAILED; self.places[index].len()],
+                    failure: Some(failure),
+                }
             },
             |cells| GroupRows { cells, failure: None },
         )

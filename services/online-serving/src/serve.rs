@@ -57,7 +57,7 @@ impl Asked {
     pub async fn read(&self, deps: &Deps, sent: &Sent) -> Read {
         let deadline = self.deadline.min(Instant::now() + deps.limits.store_deadline());
         let reads = Reads::new(&self.plan, sent);
-        let answer = reads.run(&*deps.store, deadline).await;
+        let answer = reads.run(&self.plan, &*deps.store, deadline).await;
         Read { reads, answer }
     }
 

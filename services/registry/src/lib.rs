@@ -10,6 +10,7 @@ mod confluent;
 mod endpoints;
 mod following;
 mod loading;
+mod measures;
 mod outbox;
 #[cfg(feature = "program")]
 pub mod program;
@@ -34,6 +35,7 @@ use forebay_server::{RouteLimits, Service};
 use forebay_storage::{Announcements, Leases, Provision, RegistryStore, SourceTables};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub use crate::measures::METRICS;
 #[cfg(feature = "program")]
 pub use crate::program::Program;
 pub use crate::refusal::Refusal;
@@ -84,6 +86,8 @@ pub async fn load(store: &dyn RegistryStore, catalog: &Catalog) -> Result<u64, R
 
 /// The service: its routes, and the task that keeps tables and topics in step.
 pub fn service(deps: Deps) -> Service {
+    measures::start();
+    let catalog = Arc::clone(&deps.catalog);
     let registry = Arc::new(Registry::new(deps));
     let bundle = RouteLimits {
         max_body_bytes: Some(MAX_BUNDLE_BYTES),
@@ -91,6 +95,7 @@ pub fn service(deps: Deps) -> Service {
     };
     let (running, following, asked) = (Arc::clone(&registry), Arc::clone(&registry), Arc::clone(&registry));
     Service::new("registry", ABOUT, routes(), registry)
+        .measured(move || catalog.measure())
         .route_limits("/v1/plan", bundle)
         .route_limits("/v1/apply", bundle)
         .task("reconciler", |stop| async move { running.run(stop).await })

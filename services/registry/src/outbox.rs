@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{loading, refusal::Refusal};
+use crate::{loading, measures, refusal::Refusal};
 
 /// How often everything is told again that somebody may have missed.
 const HEARTBEAT: Duration = Duration::from_secs(10);
@@ -134,6 +134,7 @@ impl Outbox {
                     heartbeat.saturating_duration_since(Instant::now())
                 }
                 Err(error) => {
+                    measures::not_announced();
                     tracing::warn!(%error, "registry changes cannot be announced; they follow");
                     heartbeat = Instant::now();
                     let wait = pause;

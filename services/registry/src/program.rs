@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forebay_catalog::Catalog;
 use forebay_networked::settings::{
     self, CassandraConfig, Common, IntakeConfig, KafkaConfig, LakeConfig, LogsConfig, OfflineQueryLimits,
-    OnlineServingLimits, RegistryConfig, RuntimesConfig, ServerConfig,
+    OnlineServingLimits, RegistryConfig, RuntimesConfig, ServerConfig, TelemetryConfig,
 };
 use forebay_networked::waiting::{self, Missing};
 use forebay_networked::{BackendError, Lake, Process, Refused, Stream, Tables, lake, migrate, needs, stream, tables};
@@ -22,6 +22,7 @@ pub struct Settings {
     pub server: ServerConfig,
     pub runtimes: RuntimesConfig,
     pub logs: LogsConfig,
+    pub telemetry: TelemetryConfig,
     pub registry: RegistryConfig,
     pub cassandra: CassandraConfig,
     pub kafka: KafkaConfig,
@@ -37,6 +38,7 @@ impl settings::Settings for Settings {
             server: &self.server,
             runtimes: &self.runtimes,
             logs: &self.logs,
+            telemetry: &self.telemetry,
             registry: &self.registry,
         }
     }

@@ -11,7 +11,7 @@ use forebay_storage::{Leases, Provision};
 use tokio::{sync::Mutex, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::outbox::Outbox;
+use crate::{measures, outbox::Outbox};
 
 /// Who of several registries makes what an apply did not make itself. Two at once would only do the same twice.
 const LEASE: &str = "reconciler";
@@ -66,6 +66,7 @@ impl Provisioners {
         ];
         for (_, backend) in wanted.iter().filter(|(wanted, _)| *wanted) {
             if let Err(reason) = step(&***backend, backend.ensure(&needs.schema)).await {
+                measures::not_reconciled();
                 tracing::warn!(group = %needs.schema.name, reason, "a group is not ready yet");
                 return Err(reason);
             }
@@ -118,7 +119,6 @@ impl Reconciler {
                 Err(reason) => Ready::Failed(reason),
             });
         }
-        self.catalog.measure();
         self.outbox.touch();
         done
     }
@@ -174,6 +174,7 @@ impl Reconciler {
         } = &self.provisioners;
         for backend in [row_log, online, offline] {
             if let Err(reason) = step(&**backend, backend.purge(schema)).await {
+                measures::not_reconciled();
                 tracing::warn!(group = %schema.name, reason, "a group's data is still there");
                 return false;
             }

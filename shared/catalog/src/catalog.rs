@@ -1,10 +1,16 @@
 //! The handle that a service holds.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use ::metrics::gauge;
 use arc_swap::{ArcSwap, Guard};
 use forebay_model::{GroupId, LayoutNumber, graph::Cycle};
-use metrics::gauge;
 use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, watch},
@@ -23,6 +29,8 @@ pub struct Catalog {
     /// Somebody has met something that is newer than the newest snapshot.
     newer: Notify,
     answered: Mutex<Answered>,
+    /// The newest registry revision that was announced, and may not have come yet.
+    announced: AtomicU64,
 }
 
 /// When the registry last told all that it knows.
@@ -64,6 +72,7 @@ impl Default for Catalog {
 impl Catalog {
     #[must_use]
     pub fn new(snapshot: Snapshot) -> Self {
+        forebay_telemetry::describe(crate::METRICS);
         let (revision, _) = watch::channel(snapshot.revision());
         Self {
             current: ArcSwap::from_pointee(snapshot),
@@ -71,6 +80,7 @@ impl Catalog {
             writing: Mutex::new(()),
             newer: Notify::new(),
             answered: Mutex::new(Answered::Always),
+            announced: AtomicU64::new(0),
         }
     }
 
@@ -114,7 +124,6 @@ impl Catalog {
         let next = Arc::new(current.apply(changes)?);
         prepare(&next);
         self.swap(&next);
-        self.measure();
         Ok(next)
     }
 
@@ -131,7 +140,6 @@ impl Catalog {
             Announced::Readiness { .. } => self.current(),
         };
         current.note_readiness(readiness);
-        self.measure();
         let found = announced.registry_revision();
         match found <= current.revision() {
             true => Ok(()),
@@ -149,7 +157,6 @@ impl Catalog {
         let current = self.current.load_full();
         if snapshot.revision() <= current.revision() {
             current.note_readiness(&snapshot.readiness());
-            self.measure();
             return current;
         }
         for group in snapshot.groups() {
@@ -163,7 +170,6 @@ impl Catalog {
         }
         let next = Arc::new(snapshot);
         self.swap(&next);
-        self.measure();
         next
     }
 
@@ -233,17 +239,30 @@ impl Catalog {
         *self.answered.lock() = Answered::At(asked);
     }
 
+    /// For the follower: there is this registry revision.
+    pub(crate) fn note_announced(&self, revision: u64) {
+        self.announced.fetch_max(revision, Ordering::Relaxed);
+    }
+
     /// For the follower: resolves when somebody needs what the registry has published since.
     pub(crate) async fn newer_asked(&self) {
         self.newer.notified().await;
     }
 
-    /// Tells the metrics which registry revision this process knows, and how many groups it takes for not ready. For who changes readiness by himself; all
-    /// that comes through this handle is told already.
+    /// Tells the gauges: which registry revision this process knows, how far it is behind, and how many groups it takes for not ready.
     pub fn measure(&self) {
         let snapshot = self.peek();
-        let waiting = snapshot.groups().filter(|group| !group.is_ready()).count();
-        gauge!("forebay_registry_revision").set(snapshot.revision() as f64);
+        let revision = snapshot.revision();
+        let (groups, waiting) = snapshot.groups().fold((0_u64, 0_u64), |(groups, waiting), group| {
+            (groups + 1, waiting + u64::from(!group.is_ready()))
+        });
+        let behind = self.announced.load(Ordering::Relaxed).saturating_sub(revision);
+        gauge!("forebay_registry_revision").set(revision as f64);
+        gauge!("forebay_registry_behind_revisions").set(behind as f64);
+        gauge!("forebay_groups").set(groups as f64);
         gauge!("forebay_groups_not_ready").set(waiting as f64);
+        if let Answered::At(Some(asked)) = *self.answered.lock() {
+            gauge!("forebay_registry_answer_age_seconds").set(asked.elapsed().as_secs_f64());
+        }
     }
 }

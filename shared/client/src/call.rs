@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use forebay_api::{Page, Problem};
-use http::{Method, StatusCode, header};
+use forebay_telemetry::TraceContext;
+use http::{HeaderMap, Method, StatusCode, header};
 use reqwest::Response;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -169,6 +170,11 @@ impl Client {
         }
         if let Some(body) = &call.body {
             request = request.body(body.clone());
+        }
+        if let Some(trace) = TraceContext::current() {
+            let mut headers = HeaderMap::new();
+            trace.inject(&mut headers);
+            request = request.headers(headers);
         }
         request.send().await
     }

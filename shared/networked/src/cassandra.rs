@@ -33,7 +33,8 @@ pub async fn tables(
         runs: stores.runs.clone(),
         claims: stores.claims.clone(),
         leases: stores.leases.clone(),
-    })
+    }
+    .measured(NAME))
 }
 
 /// Makes the keyspace and the tables that are no group's.

@@ -48,7 +48,9 @@ pub async fn follow(process: &Process, registry: &RegistryConfig, stream: &Strea
 impl Followed {
     /// Goes on with the service, to its end.
     pub fn with(self, service: Service) -> Service {
-        let following = self.following;
-        service.task("catalog", move |stop| following.run(stop))
+        let Followed { catalog, following } = self;
+        service
+            .task("catalog", move |stop| following.run(stop))
+            .measured(move || catalog.measure())
     }
 }

@@ -34,7 +34,8 @@ pub async fn stream(
         row_log: streams.row_log,
         announcements: streams.announcements,
         rejected: streams.rejected,
-    })
+    }
+    .measured(NAME))
 }
 
 /// Makes the topics that are no group's.

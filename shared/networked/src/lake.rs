@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use forebay_query::OfflineTables;
-use forebay_storage::{OfflineStore, SourceTables};
+use forebay_storage::{OfflineStore, SourceTables, measured};
 use forebay_storage_delta::{DeltaStore, LakeConfig, LakeLocations, Location};
 
 use crate::backend_error::BackendError;
@@ -54,7 +54,7 @@ pub async fn lake(
     tracing::info!(root, "the lake is open");
     Ok(Lake {
         spines,
-        offline: Arc::new(store.clone()),
+        offline: measured::offline(Arc::new(store.clone()), "lake"),
         sources: Arc::new(store.clone()),
         tables: Arc::new(store),
     })

@@ -127,7 +127,7 @@ pub fn registry(service: &str, registry: &RegistryConfig) -> Result<(), Refused>
 
 #[cfg(test)]
 mod tests {
-    use forebay_server::{LogsConfig, RuntimesConfig};
+    use forebay_server::{LogsConfig, RuntimesConfig, TelemetryConfig};
 
     use super::*;
 
@@ -145,6 +145,7 @@ mod tests {
             server: &server,
             runtimes: &RuntimesConfig::default(),
             logs: &LogsConfig::default(),
+            telemetry: &TelemetryConfig::default(),
             registry: &registry,
         });
         checked.err().map(|refused| refused.setting)

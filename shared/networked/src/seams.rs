@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use forebay_storage::{Announcements, ClaimStore, Leases, OnlineStore, RegistryStore, RejectedLog, RowLog, RunStore};
+use forebay_storage::{
+    Announcements, ClaimStore, Leases, OnlineStore, RegistryStore, RejectedLog, RowLog, RunStore, measured,
+};
 
 /// Rows by key and all small state.
 #[derive(Clone)]
@@ -20,4 +22,30 @@ pub struct Stream {
     pub row_log: Arc<dyn RowLog>,
     pub announcements: Arc<dyn Announcements>,
     pub rejected: Arc<dyn RejectedLog>,
+}
+
+impl Tables {
+    /// The same, every call measured under the backend's name.
+    #[must_use]
+    pub fn measured(self, backend: &'static str) -> Self {
+        Tables {
+            online: measured::online(self.online, backend),
+            registry: measured::registry(self.registry, backend),
+            runs: measured::runs(self.runs, backend),
+            claims: measured::claims(self.claims, backend),
+            leases: measured::leases(self.leases, backend),
+        }
+    }
+}
+
+impl Stream {
+    /// The same, every call measured under the backend's name.
+    #[must_use]
+    pub fn measured(self, backend: &'static str) -> Self {
+        Stream {
+            row_log: measured::row_log(self.row_log, backend),
+            announcements: measured::announcements(self.announcements, backend),
+            rejected: measured::rejected(self.rejected, backend),
+        }
+    }
 }

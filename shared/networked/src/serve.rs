@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use forebay_server::{Runtimes, Server, Service, Shutdown};
+use forebay_server::{Identity, Runtimes, Server, Service, Shutdown};
 
 use crate::failure::Failure;
 use crate::needs;
@@ -32,8 +32,12 @@ pub fn serve<E: Display>(
     services: &str,
     open: impl AsyncFnOnce(&Process) -> Result<Vec<Service>, E>,
 ) -> Result<(), Failure> {
-    forebay_server::start_logs(common.logs).map_err(|error| Failure::Usage(error.to_string()))?;
-    forebay_server::start_metrics();
+    let identity = Identity {
+        service: services,
+        environment: &common.registry.environment,
+    };
+    let telemetry = forebay_server::start_telemetry(common.telemetry, common.logs, identity)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
     let listen = common.server.listen;
     if !listen.ip().is_loopback() {
         tracing::warn!(
@@ -50,7 +54,10 @@ pub fn serve<E: Display>(
         let process = Process::new(runtimes.work().clone());
         let opening = open(&process);
         let served = bound.serve_when(opening, &process.starting, shutdown, runtimes.work());
-        served.await.map_err(failed)
+        let served = served.await.map_err(failed);
+        // What was traced last is sent as well, if the collector takes it at once.
+        telemetry.flush(common.telemetry.export_timeout).await;
+        served
     });
     runtimes.shutdown(common.server.drain_deadline);
     served

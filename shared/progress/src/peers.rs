@@ -4,7 +4,6 @@ use std::{
 };
 
 use forebay_model::Timestamp;
-use metrics::gauge;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -75,8 +74,18 @@ impl Peers {
                 warned: warned || skewed,
             },
         );
-        let most = heard.values().map(|peer| peer.ahead_micros).max().unwrap_or_default();
-        gauge!("forebay_clock_behind_seconds").set((most.max(0) as f64) / 1e6);
+    }
+
+    /// By how many microseconds the clock of this process is behind the fastest one's, as far as that is known.
+    #[must_use]
+    pub fn clock_behind_micros(&self) -> i64 {
+        let heard = self.heard.lock();
+        heard
+            .values()
+            .map(|peer| peer.ahead_micros)
+            .max()
+            .unwrap_or_default()
+            .max(0)
     }
 }
 

@@ -10,6 +10,7 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use forebay_telemetry::Metric;
 
 use crate::OfflineTables;
 
@@ -56,6 +57,26 @@ const NAMED_CONSUMERS: std::num::NonZeroUsize = match std::num::NonZeroUsize::ne
     None => std::num::NonZeroUsize::MIN,
 };
 
+/// The metrics of an engine.
+pub const METRICS: &[Metric] = &[
+    Metric::gauge("forebay_engine_memory_bytes", &[], "Memory that running queries hold"),
+    Metric::gauge(
+        "forebay_engine_memory_limit_bytes",
+        &[],
+        "How much they may: `engine.memory_bytes`; beyond it they spill to disk",
+    ),
+    Metric::gauge(
+        "forebay_engine_spill_bytes",
+        &[],
+        "Disk that running queries have spilled to",
+    ),
+    Metric::gauge(
+        "forebay_engine_spill_limit_bytes",
+        &[],
+        "How much they may: `engine.spill_bytes`; a query beyond it fails",
+    ),
+];
+
 /// The catalog and the schema of names without a schema. No domain can be called so: names begin with a letter.
 const CATALOG: &str = "forebay";
 pub(crate) const BARE_NAMES: &str = "_";
@@ -97,6 +118,21 @@ impl Engine {
     #[must_use]
     pub fn reserved_bytes(&self) -> usize {
         self.runtime.memory_pool.reserved()
+    }
+
+    /// Tells the gauges: what queries hold of the bounds that they share.
+    pub fn measure(&self) {
+        for (name, value) in [
+            ("forebay_engine_memory_bytes", self.reserved_bytes() as f64),
+            ("forebay_engine_memory_limit_bytes", self.config.memory_bytes as f64),
+            (
+                "forebay_engine_spill_bytes",
+                self.runtime.disk_manager.used_disk_space() as f64,
+            ),
+            ("forebay_engine_spill_limit_bytes", self.config.spill_bytes as f64),
+        ] {
+            metrics::gauge!(name).set(value);
+        }
     }
 
     /// A session of its own for one query; all sessions share the bounds.

@@ -25,7 +25,7 @@ mod winning_rows;
 
 pub use as_of_input::{AsOfInput, InputGroup};
 pub use batch_query::{BatchQuery, BatchRows, BatchTable, InputFeature, QueryError};
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, METRICS};
 pub use group_history::GroupHistory;
 pub use historical::{AskedGroup, HistoricalQuery, KeyFilter, KnownTo, Spine};
 pub use in_order::InOrderExec;

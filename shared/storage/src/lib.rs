@@ -9,6 +9,7 @@ mod claims;
 pub mod conformance;
 mod error;
 mod lease;
+pub mod measured;
 mod offline;
 mod online;
 mod provision;
@@ -32,7 +33,7 @@ pub use online::{OnlineAnswer, OnlineRead, OnlineRow, OnlineStore, Progress, Swe
 pub use provision::Provision;
 pub use registry::{Head, Manifest, ManifestEntry, Published, RegistryStore, StoredObject};
 pub use rejected::{NothingRejected, Rejected, RejectedId, RejectedLog, UnreadableRecord};
-pub use row_log::{Appended, BatchId, Fetched, LogRow, LoggedRow, RowLog, Topic};
+pub use row_log::{Appended, BatchId, Fetched, LogRow, LoggedRow, RowLog, Topic, Traced};
 pub use runs::{RunStore, Saved, StoredRun};
 pub use secret::Secret;
 pub use settled::SettledTime;

@@ -3,6 +3,7 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use forebay_model::{Generation, GroupId, GroupSchema, LayoutNumber, Timestamp};
+use forebay_telemetry::TraceContext;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -62,10 +63,49 @@ pub struct LoggedRow {
     pub ordinal: u32,
 }
 
+/// Rows that came with one sampled request: those of the offsets from `first` to `last`, both included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    pub first: u64,
+    pub last: u64,
+    /// The span that appended them.
+    pub context: TraceContext,
+}
+
+impl Traced {
+    /// What of it lies within these offsets, both included.
+    #[must_use]
+    pub fn within(&self, first: u64, last: u64) -> Option<Self> {
+        let (first, last) = (self.first.max(first), self.last.min(last));
+        (first <= last).then(|| Self {
+            first,
+            last,
+            context: self.context.clone(),
+        })
+    }
+
+    /// For backends: adds the next row to what is known, which is `most` requests at most.
+    pub fn add(known: &mut Vec<Self>, offset: u64, context: TraceContext, most: usize) {
+        if let Some(last) = known.last_mut()
+            && last.context == context
+        {
+            last.last = offset;
+        } else if known.len() < most {
+            known.push(Self {
+                first: offset,
+                last: offset,
+                context,
+            });
+        }
+    }
+}
+
 /// Rows in the order of their offsets.
 #[derive(Clone, Debug, Default)]
 pub struct Fetched {
     pub rows: Vec<LoggedRow>,
+    /// Which of them came with sampled requests, as far as the log remembers.
+    pub traces: Vec<Traced>,
     /// Records between them that are no rows, in the order of their offsets. Only a log that others write to has any.
     pub unreadable: Vec<UnreadableRecord>,
     /// The offset to fetch next.
@@ -80,7 +120,8 @@ pub struct Fetched {
 /// of a partition keep their order, also when an attempt is repeated.
 #[async_trait]
 pub trait RowLog: Provision {
-    /// Appends the rows of a batch. When it returns they are durable and readable; after an error any prefix per partition may be.
+    /// Appends the rows of a batch. When it returns they are durable and readable; after an error any prefix per partition may be. Within a sampled request
+    /// they carry the current span.
     async fn append(&self, schema: &Arc<GroupSchema>, batch: BatchId, rows: Vec<LogRow>) -> Result<Vec<Appended>>;
 
     /// Rows from offset `from` on, about `max_bytes` of them (at least one if there is one), waiting up to `wait` for the first.
@@ -104,6 +145,9 @@ pub trait RowLog: Provision {
     /// Tells that the registry knows no such layout of the group: after this, records that claim it are unreadable rather than
     /// [`crate::StorageError::NewerLayout`].
     fn no_such_layout(&self, _schema: &Arc<GroupSchema>, _layout: LayoutNumber) {}
+
+    /// How many bytes it holds, and the bound at which it refuses appends as full.
+    fn fill(&self) -> (u64, u64);
 
     /// Tells that `consumer` needs nothing below `next` any more. A log without retention of its own drops what all of its consumers have released.
     async fn release(&self, topic: Topic, partition: u32, consumer: &str, next: u64) -> Result<()>;

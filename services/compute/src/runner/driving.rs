@@ -6,15 +6,19 @@ use std::{
     time::Duration,
 };
 
+use forebay_api::runs::RunState;
 use forebay_storage::Lease;
+use forebay_telemetry::{TraceContext, failed, span_under};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::{Active, Runner, RunnerError, Versioned};
+use crate::measures;
 
 /// Looks at the run store before a run is tried again.
 const AGAIN: u32 = 3;
@@ -161,16 +165,36 @@ impl Runner {
         }
         self.active.lock().insert(id, Arc::clone(&active));
         let _listed = Listed { runner: self, id };
+        let span = self.span(&active, id).await;
         let end = tokio::select! {
-            done = self.run_levels(&active) => done.map(|()| End::Finished),
+            done = self.run_levels(&active).instrument(span.clone()) => done.map(|()| End::Finished),
             () = lost(lease) => Ok(End::Lost),
             () = self.heed(&active, id) => Ok(End::Lost),
         }?;
         if matches!(end, End::Finished) {
-            let state = active.shown.borrow().state;
-            metrics::counter!("forebay_runs_total", "state" => state.as_str()).increment(1);
+            let run = active.shown.borrow();
+            measures::ended(&run);
+            if run.state == RunState::Failed {
+                failed(&span, "failed");
+            }
         }
         Ok(end)
+    }
+
+    /// A run is always a trace, below the request that asked for it if that is sampled.
+    async fn span(&self, active: &Active, id: Uuid) -> Span {
+        let versioned = active.record.lock().await;
+        let record = &versioned.record;
+        let parent = record.trace.as_deref();
+        let parent = parent.and_then(|trace| TraceContext::parse(trace.as_bytes(), None));
+        span_under!(
+            parent.as_ref(),
+            "run",
+            otel.kind = "internal",
+            forebay.run = %id,
+            forebay.trigger = record.cause.as_str(),
+            forebay.tasks = record.tasks.len(),
+        )
     }
 
     /// Heeds what is asked of a run by way of other processes; ends when one of them drives it.

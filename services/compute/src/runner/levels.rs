@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use forebay_api::runs::RunState;
 use forebay_model::GroupName;
 use forebay_storage::TableVersion;
+use forebay_telemetry::{child_span, failed};
 use futures::{StreamExt, stream::FuturesUnordered};
+use tracing::{Instrument, Span};
 
 use super::{Active, Runner, RunnerError};
 use crate::{
     execution::{Done, Job},
     failure::Failure,
+    measures,
 };
 
 /// The longest pause between attempts.
@@ -29,7 +32,7 @@ impl Runner {
                     .collect()
             };
             let mut running: FuturesUnordered<_> =
-                waiting.into_iter().map(|task| self.run_task(active, task)).collect();
+                waiting.into_iter().map(|task| self.traced_task(active, task)).collect();
             while let Some(saved) = running.next().await {
                 saved?;
             }
@@ -41,6 +44,18 @@ impl Runner {
         })
         .await?;
         Ok(())
+    }
+
+    /// The same as [`Self::run_task`], within a span of its own.
+    async fn traced_task(&self, active: &Active, task: usize) -> Result<(), RunnerError> {
+        let group = active.groups.get(task).map(ToString::to_string).unwrap_or_default();
+        let span = child_span!(
+            "task",
+            otel.name = format_args!("compute {group}"),
+            otel.kind = "internal",
+            forebay.group = group,
+        );
+        self.run_task(active, task).instrument(span).await
     }
 
     /// Runs one task to its end; an error is one of the run store.
@@ -98,6 +113,7 @@ impl Runner {
                 }
                 Err(failure) => {
                     tracing::warn!(group = %job.group, run = %job.run, attempt, "a task failed");
+                    failed(&Span::current(), "failed");
                     return self.finish(active, task, RunState::Failed, Some(failure.message)).await;
                 }
             }
@@ -106,8 +122,12 @@ impl Runner {
 
     async fn pause(&self, active: &Active, task: usize, attempt: u32, failure: &Failure) -> Result<(), RunnerError> {
         let message = failure.message.clone();
-        self.save(active, |run| run.tasks[task].shown.error = Some(message))
-            .await?;
+        self.save(active, |run| {
+            let shown = &mut run.tasks[task].shown;
+            shown.error = Some(message);
+            measures::retried(&shown.group);
+        })
+        .await?;
         let pause = self
             .config
             .backoff
@@ -123,8 +143,7 @@ impl Runner {
 
     async fn succeed(&self, active: &Active, task: usize, done: Done) -> Result<(), RunnerError> {
         let now = self.compute.clock.now();
-        let group = active.groups.get(task).map(ToString::to_string).unwrap_or_default();
-        metrics::counter!("forebay_run_rows_total", "group" => group).increment(done.rows_written.unwrap_or_default());
+        let rows = done.rows_written.unwrap_or_default();
         self.save(active, |run| {
             let shown = &mut run.tasks[task].shown;
             shown.state = RunState::Succeeded;
@@ -139,6 +158,8 @@ impl Runner {
             shown.warnings = done.warnings;
             shown.versions_read = done.versions_read;
             shown.version_written = done.version_written;
+            measures::task_ended(shown, RunState::Succeeded, now);
+            measures::wrote(&shown.group, rows);
         })
         .await?;
         Ok(())
@@ -157,6 +178,7 @@ impl Runner {
             shown.state = state;
             shown.finished_at = Some(now);
             shown.error = error.or(shown.error.take());
+            measures::task_ended(shown, state, now);
         })
         .await?;
         Ok(())

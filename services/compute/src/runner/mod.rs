@@ -18,6 +18,7 @@ use std::{
 use forebay_api::runs::{Run, RunState};
 use forebay_model::GroupName;
 use forebay_storage::{Leases, RunStore, Saved, StorageError, StoredRun};
+use metrics::gauge;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
@@ -228,6 +229,20 @@ impl Runner {
     fn waiting(&self) -> usize {
         let unfinished = self.unfinished.lock();
         unfinished.values().filter(|run| run.state == RunState::Queued).count()
+    }
+
+    /// Tells the gauges.
+    pub fn measure(&self) {
+        let (mut queued, mut running) = (0_u32, 0_u32);
+        for run in self.unfinished.lock().values() {
+            match run.state {
+                RunState::Queued => queued += 1,
+                _ => running += 1,
+            }
+        }
+        gauge!("forebay_runs_unfinished", "state" => "queued").set(f64::from(queued));
+        gauge!("forebay_runs_unfinished", "state" => "running").set(f64::from(running));
+        gauge!("forebay_runs_queued_limit").set(self.config.queued_runs.max(1) as f64);
     }
 
     fn hand_over(&self, id: Uuid) {

@@ -1,5 +1,6 @@
 //! The scheduler, one among all processes: what is due by the clock or by what was added to the tables that a query reads, and the runs that follow.
 
+mod lag;
 mod patience;
 
 use std::{
@@ -24,6 +25,7 @@ use crate::{
     record::{Cause, RunRecord, Span},
     runner::Runner,
 };
+use lag::ScheduleLag;
 use patience::Patience;
 
 /// Who of several processes is the scheduler.
@@ -34,6 +36,7 @@ pub(crate) struct Scheduler {
     runner: Arc<Runner>,
     config: ComputeConfig,
     patience: Patience,
+    lag: ScheduleLag,
 }
 
 /// Why a group is due.
@@ -44,14 +47,30 @@ struct Due {
     from: u64,
 }
 
+impl Due {
+    /// Since when, at the earliest: a clock tells, a change is found.
+    fn since(&self, now: Timestamp) -> Timestamp {
+        match self.cause {
+            Cause::Every | Cause::Cron => Timestamp::from_micros(self.from.cast_signed()),
+            Cause::Change | Cause::Request => now,
+        }
+    }
+}
+
 impl Scheduler {
     pub fn new(compute: Arc<Compute>, runner: Arc<Runner>, config: ComputeConfig) -> Self {
         Self {
             compute,
             runner,
             patience: Patience::default(),
+            lag: ScheduleLag::default(),
             config,
         }
+    }
+
+    /// Tells the gauges.
+    pub fn measure(&self) {
+        self.lag.measure(self.compute.clock.now());
     }
 
     /// Starts what is due until told to stop, while this process is the scheduler.
@@ -62,7 +81,11 @@ impl Scheduler {
                 lease = self.compute.leases.acquire(LEASE) => lease,
             };
             match lease {
-                Ok(lease) => self.watch_under(&*lease, &stop).await,
+                Ok(lease) => {
+                    self.lag.leads(true);
+                    self.watch_under(&*lease, &stop).await;
+                    self.lag.leads(false);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the lease of the scheduler cannot be acquired; it is tried again");
                     tokio::select! {
@@ -103,6 +126,8 @@ impl Scheduler {
         let snapshot = self.compute.catalog.current();
         let now = self.compute.clock.now();
         let due = self.due(&snapshot, now).await;
+        self.lag
+            .found(due.iter().map(|(group, due)| (group.clone(), due.since(now))));
         let ready: BTreeMap<GroupName, Due> = due
             .into_iter()
             .filter(|(group, due)| self.patience.allows(group, due.from, now))

@@ -9,6 +9,9 @@ use forebay_storage_embedded::EmbeddedStores;
 use super::BackendError;
 use crate::config::StorageConfig;
 
+/// As metrics name it.
+const NAME: &str = "embedded";
+
 pub fn open(config: &StorageConfig) -> Result<EmbeddedStores, BackendError> {
     let stores = EmbeddedStores::open(&config.data_dir, config.to_options())?;
     tracing::info!(data = %config.data_dir.display(), "the embedded stores are open");
@@ -23,6 +26,7 @@ pub fn tables(stores: &EmbeddedStores) -> Tables {
         claims: stores.claims.clone(),
         leases: Arc::new(ProcessLeases::default()),
     }
+    .measured(NAME)
 }
 
 pub fn stream(stores: &EmbeddedStores) -> Stream {
@@ -31,4 +35,5 @@ pub fn stream(stores: &EmbeddedStores) -> Stream {
         announcements: Arc::new(ProcessAnnouncements::default()),
         rejected: Arc::new(NothingRejected),
     }
+    .measured(NAME)
 }

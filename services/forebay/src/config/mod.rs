@@ -6,7 +6,7 @@ mod tests;
 
 use forebay_networked::settings::{
     CassandraConfig, Common, EngineSection, IntakeConfig, KafkaConfig, LakeConfig, LogsConfig, OfflineQueryLimits,
-    OnlineServingLimits, RegistryConfig, RuntimesConfig, ServerConfig, Settings,
+    OnlineServingLimits, RegistryConfig, RuntimesConfig, ServerConfig, Settings, TelemetryConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub struct Config {
     pub runtimes: RuntimesConfig,
     /// Logs.
     pub logs: LogsConfig,
+    /// Traces.
+    pub telemetry: TelemetryConfig,
     /// The installation, and where its registry is.
     pub registry: RegistryConfig,
     /// The embedded stores, and the folder of what is this process's alone.
@@ -54,6 +56,7 @@ impl Settings for Config {
             server: &self.server,
             runtimes: &self.runtimes,
             logs: &self.logs,
+            telemetry: &self.telemetry,
             registry: &self.registry,
         }
     }

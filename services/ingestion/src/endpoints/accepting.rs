@@ -7,6 +7,7 @@ use forebay_catalog::Group;
 use forebay_server::{ApiError, ApiResult};
 use forebay_storage::ClaimKey;
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use tracing::Instrument;
 
 use crate::{
     Store, holds,
@@ -35,14 +36,15 @@ pub async fn take_and_answer(
 ) -> ApiResult<Response> {
     let deadline = deadline - MARGIN;
     // What has begun is brought to its end, also when the caller goes away.
-    let taking = tokio::spawn(intake::take_in(
+    let taking = intake::take_in(
         state.clone(),
         group.clone(),
         decoded,
         body_hash,
         key,
         options.skip_invalid,
-    ));
+    );
+    let taking = tokio::spawn(taking.in_current_span());
     let Ok(taken) = tokio::time::timeout_at(deadline.into(), taking).await else {
         let detail = "the stream or the claims did not answer in time, so that it is not known whether the rows were taken in; send them again with the same Idempotency-Key";
         return Err(Problem::new(Code::Unavailable, detail).retry_after(1).into());
@@ -50,7 +52,10 @@ pub async fn take_and_answer(
     let (accepted, replayed) = match taken.map_err(ApiError::internal)?? {
         Taken::In(accepted) => (accepted, false),
         Taken::Before(accepted) => (accepted, true),
-        Taken::Refused(rejections) => return Err(rejected(group, &rejections)),
+        Taken::Refused(rejections) => {
+            state.measures.intake(group).rejected.increment(rejections.count);
+            return Err(rejected(group, &rejections));
+        }
     };
     let deadline = (Instant::now() + options.timeout).min(deadline);
     let status = match holds::wait(state, group, &options.wait, &accepted.receipt, deadline).await {
@@ -83,7 +88,6 @@ pub fn check_stores(group: &Group, wait: &[Store]) -> ApiResult<()> {
 }
 
 fn rejected(group: &Group, rejections: &Rejections) -> ApiError {
-    metrics::counter!("forebay_rejected_rows_total", "group" => group.name.to_string()).increment(rejections.count);
     let listed = intake::listed(rejections);
     let detail = format!(
         "{} rows do not fit `{}`, so none was accepted; mend them, or accept the others with ?on_invalid=skip",

@@ -19,9 +19,8 @@ use tokio_util::sync::CancellationToken;
 use self::admissible::admissible;
 pub use self::followed::{Followed, FollowerState};
 use crate::{
-    Store,
     background::Backoff,
-    measures::{FollowerMeasures, SinkMeasures},
+    measures::{FollowerMeasures, newest_event_time},
     tables::Context,
 };
 
@@ -48,8 +47,7 @@ enum Brought {
 
 struct Follower {
     context: Context,
-    measures: FollowerMeasures,
-    sink: SinkMeasures,
+    measures: Arc<FollowerMeasures>,
     stop: CancellationToken,
     /// The version that is online, with all before it, once that is known; the store makes it durable in its own time.
     version: Option<TableVersion>,
@@ -61,14 +59,18 @@ struct Follower {
 /// Follows until it is told to stop or the group is gone. Whatever fails is tried again.
 pub(crate) async fn run(context: Context, stop: CancellationToken) {
     let mut follower = Follower {
-        measures: FollowerMeasures::new(&context.name),
-        sink: SinkMeasures::new(&context.name, Store::Online),
+        measures: context.state.measures.follower(&context.name),
         context,
         stop,
         version: None,
         order: None,
         orders_at: None,
     };
+    if let Some(group) = follower.context.group()
+        && let Some(newest) = newest_event_time(&*follower.context.state.deps.offline, &group).await
+    {
+        follower.measures.sink.saw(newest);
+    }
     let asked = follower.context.state.followed.asked(follower.context.topic);
     let pause = follower.context.state.deps.sinks.follow_interval();
     let mut backoff = Backoff::default();
@@ -87,7 +89,7 @@ pub(crate) async fn run(context: Context, stop: CancellationToken) {
                 }
             }
             Err(error) => {
-                follower.sink.failed();
+                follower.measures.sink.failed();
                 tracing::warn!(group = %group.name, %error, "commits cannot be brought online; it is tried again");
                 backoff.wait(&follower.stop).await;
             }
@@ -132,7 +134,7 @@ impl Follower {
             Changes::Listed(changes) if changes.is_empty() => {
                 self.stands(group, FollowerState::Following { version });
                 state.replay.done(self.context.topic);
-                self.sink.fresh(deps.clock.now());
+                self.measures.is_behind(0);
                 Ok(false)
             }
             Changes::Gone { newest } => {
@@ -140,7 +142,9 @@ impl Follower {
                 self.rebuild(group).await
             }
             Changes::Listed(changes) => {
-                for change in changes {
+                let versions = changes.len();
+                for (index, change) in changes.into_iter().enumerate() {
+                    self.measures.is_behind(versions - index);
                     match change.kind {
                         ChangeKind::AddsRows => {}
                         ChangeKind::RewritesFiles | ChangeKind::Metadata => {
@@ -212,7 +216,7 @@ impl Follower {
                 self.measures.inadmissible.increment(rows);
             }
             if let Some(newest) = admitted.newest {
-                self.sink.saw(newest);
+                self.measures.sink.saw(newest);
             }
             let count = admitted.rows.len();
             self.context
@@ -221,7 +225,7 @@ impl Follower {
                 .online
                 .upsert(&group.schema, admitted.rows, None)
                 .await?;
-            self.sink.took(count);
+            self.measures.sink.took(count);
         }
         Ok(Brought::All)
     }
@@ -263,10 +267,9 @@ impl Follower {
     fn stands(&self, group: &Arc<Group>, state: FollowerState) {
         match &state {
             FollowerState::Following { version } => {
-                self.measures.version.set(*version as f64);
-                self.measures.stopped.set(0.0);
+                self.measures.follows(*version);
             }
-            FollowerState::Stopped { .. } => self.measures.stopped.set(1.0),
+            FollowerState::Stopped { .. } => self.measures.stopped(),
             FollowerState::Rebuilding { .. } => {}
         }
         self.context.state.followed.set(self.context.topic, &group.name, state);

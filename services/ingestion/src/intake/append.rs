@@ -174,9 +174,9 @@ pub async fn append(
         topic: Topic::of(&group.schema),
         rows: appended,
     };
-    let name = group.name.to_string();
-    metrics::counter!("forebay_ingested_rows_total", "group" => name.clone()).increment(count);
-    metrics::counter!("forebay_rejected_rows_total", "group" => name).increment(rejections.count);
+    let measures = state.measures.intake(group);
+    measures.ingested.increment(count);
+    measures.rejected.increment(rejections.count);
     let response = RowsResponse {
         receipt: receipt.encode(),
         accepted: count,

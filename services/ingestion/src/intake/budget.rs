@@ -10,6 +10,8 @@ const KIB: usize = 1 << 10;
 #[derive(Debug)]
 pub struct Budget {
     kibibytes: Arc<Semaphore>,
+    /// All of it.
+    limit: usize,
 }
 
 /// A request's part of the budget, given back when it is dropped.
@@ -21,9 +23,21 @@ pub struct Reservation {
 
 impl Budget {
     pub fn new(bytes: usize) -> Self {
+        let limit = (bytes / KIB).min(Semaphore::MAX_PERMITS);
         Self {
-            kibibytes: Arc::new(Semaphore::new((bytes / KIB).min(Semaphore::MAX_PERMITS))),
+            kibibytes: Arc::new(Semaphore::new(limit)),
+            limit,
         }
+    }
+
+    /// All of it, in bytes.
+    pub fn limit(&self) -> usize {
+        self.limit * KIB
+    }
+
+    /// What is reserved of it, in bytes.
+    pub fn used(&self) -> usize {
+        self.limit.saturating_sub(self.kibibytes.available_permits()) * KIB
     }
 
     pub fn reserve(&self) -> Reservation {

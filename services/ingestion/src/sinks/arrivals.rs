@@ -12,7 +12,7 @@ use forebay_rows::{
     avro::{AvroEncoder, schema_id, write_wire_head},
     packed::patch_ingest_time,
 };
-use forebay_storage::{Fetched, LoggedRow, Rejected, Result, StorageError, Topic, UnreadableRecord};
+use forebay_storage::{Fetched, LoggedRow, Rejected, Result, StorageError, Topic, Traced, UnreadableRecord};
 
 use super::{batches::of_packed, taken::Taken};
 
@@ -25,6 +25,10 @@ pub(crate) struct Arrivals {
     pub(crate) rejected: Vec<Rejected>,
     /// The greatest event time of the rows.
     pub(crate) newest: Option<Timestamp>,
+    /// The greatest ingest time of what came.
+    pub(crate) reached: Option<Timestamp>,
+    /// Which rows came with sampled requests.
+    pub(crate) traces: Vec<Traced>,
     /// No row's event time lies beyond this: a row that is slightly ahead is taken in when its time has come, which is its ingest time then.
     pub(crate) ripe_at: Option<Timestamp>,
     pub(crate) bytes: usize,
@@ -57,7 +61,11 @@ pub(crate) fn sort_out(
             known: schema.layout,
         });
     }
-    let mut arrivals = Arrivals::default();
+    let mut arrivals = Arrivals {
+        reached: heads.iter().map(|head| head.ingest_time).max(),
+        traces: fetched.traces,
+        ..Arrivals::default()
+    };
     let reject = |record: UnreadableRecord| Rejected {
         group: group.name.clone(),
         topic: Topic::of(schema),

@@ -13,6 +13,7 @@ mod ordinals;
 mod rows;
 mod start;
 mod taken;
+mod traces;
 
 pub use config::SinksConfig;
 pub(crate) use rows::run;

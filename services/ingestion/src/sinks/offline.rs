@@ -15,6 +15,7 @@ use futures::{StreamExt, stream};
 use serde_json::{Value as Json, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{
@@ -26,6 +27,7 @@ use super::{
     rows::End,
     start::{LOG_NOTE, OFFLINE, PartitionStart},
     taken::{self, Taken},
+    traces::Traces,
 };
 use crate::{Store, background::Backoff, measures::SinkMeasures, tables::Context};
 
@@ -49,6 +51,9 @@ struct Partition {
     /// What the log says of rows from `next` on: none of them has an ingest time below this.
     settled: Option<Timestamp>,
     taken: Taken,
+    /// The newest event time and the greatest ingest time of what is held.
+    newest: Option<Timestamp>,
+    reached: Option<Timestamp>,
 }
 
 /// What the topic settles to once the sink has come to these offsets, for a log that cannot tell by itself.
@@ -63,7 +68,8 @@ pub(crate) struct OfflineSink {
     /// Which topic the positions are of, where one may be deleted and made again.
     log: Option<Uuid>,
     boundaries: Arc<Boundaries>,
-    measures: SinkMeasures,
+    measures: Arc<SinkMeasures>,
+    traces: Traces,
     stop: CancellationToken,
     flush_wanted: Arc<Notify>,
     wanted: bool,
@@ -79,25 +85,37 @@ pub(crate) struct OfflineSink {
     measured_at: Option<Instant>,
 }
 
+impl Drop for OfflineSink {
+    fn drop(&mut self) {
+        self.traces.give_up();
+    }
+}
+
 impl OfflineSink {
     pub(crate) fn new(
         context: Context,
         partitions: Vec<PartitionStart>,
         log: Option<Uuid>,
         boundaries: Arc<Boundaries>,
+        newest: Option<Timestamp>,
         stop: CancellationToken,
     ) -> Self {
+        let measures = context.state.measures.sink(&context.name, Store::Offline);
+        newest.into_iter().for_each(|newest| measures.saw(newest));
         let partitions = partitions.into_iter().map(|start| Partition {
             committed: start.position,
             next: start.next,
             settled: None,
             taken: start.taken,
+            newest: None,
+            reached: None,
         });
         Self {
             partitions: partitions.collect(),
             log,
             boundaries,
-            measures: SinkMeasures::new(&context.name, Store::Offline),
+            measures,
+            traces: Traces::new(&context.name, Store::Offline),
             stop,
             flush_wanted: context.state.positions.flush_wanted(context.topic),
             wanted: false,
@@ -244,9 +262,9 @@ impl OfflineSink {
         }
         of.next = next.max(of.next);
         of.settled = settled.or(of.settled);
-        if let Some(newest) = arrivals.newest {
-            self.measures.saw(newest);
-        }
+        of.newest = of.newest.max(arrivals.newest);
+        of.reached = of.reached.max(arrivals.reached);
+        self.traces.begin(partition, &arrivals.traces);
         self.held_bytes += arrivals.bytes;
         self.rejected.extend(arrivals.rejected);
         self.held.extend(arrivals.rows.into_iter().map(|row| (partition, row)));
@@ -295,17 +313,16 @@ impl OfflineSink {
 
     async fn measure(&mut self, group: &Group) -> Result<()> {
         let deps = &self.context.state.deps;
-        self.measures.fresh(deps.clock.now());
         if self.measured_at.is_some_and(|at| at.elapsed() < MEASURE) {
             return Ok(());
         }
         self.measured_at = Some(Instant::now());
         let bounds = deps.row_log.bounds(&group.schema).await?;
         let ends = self.partitions.iter().zip(&bounds);
-        let lag = ends
-            .map(|(partition, (_, end))| end.saturating_sub(partition.committed))
-            .sum();
-        self.measures.lags(lag);
+        let now = deps.clock.now();
+        for (number, (partition, (_, end))) in (0..).zip(ends) {
+            self.measures.lags(number, end.saturating_sub(partition.committed), now);
+        }
         Ok(())
     }
 
@@ -356,7 +373,8 @@ impl OfflineSink {
                 // What is at hand is fetched again by whoever has the table now.
                 return Ok(());
             }
-            let failure = match self.set_aside_and_commit(&group).await {
+            let within = self.traces.first();
+            let failure = match self.set_aside_and_commit(&group).instrument(within).await {
                 Ok(()) => break,
                 Err(failure @ AppendError::Moved { .. }) => return Err(failure),
                 Err(failure) => failure,
@@ -385,6 +403,14 @@ impl OfflineSink {
         let count = self.held.len();
         for (partition, state_of) in (0..).zip(&mut self.partitions) {
             state_of.committed = state_of.next;
+            state_of
+                .newest
+                .take()
+                .into_iter()
+                .for_each(|newest| self.measures.saw(newest));
+            if let Some(reached) = state_of.reached.take() {
+                self.measures.reached(partition, reached);
+            }
             self.boundaries.add(partition, state_of.committed);
             state
                 .positions
@@ -393,6 +419,7 @@ impl OfflineSink {
         if let Some(settled) = self.settles_to.take() {
             state.settled.publish(topic, settled);
         }
+        self.traces.end();
         self.held.clear();
         self.held_bytes = 0;
         self.held_since = None;

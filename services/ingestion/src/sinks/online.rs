@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use forebay_model::GroupSchema;
+use forebay_model::{GroupSchema, Timestamp};
 use forebay_storage::{Result, Topic};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -48,10 +48,13 @@ impl OnlineSink {
         boundaries: Arc<Boundaries>,
         offline: bool,
         log_waits: bool,
+        newest: Option<Timestamp>,
         stop: CancellationToken,
     ) -> Self {
+        let measures = context.state.measures.sink(&context.name, Store::Online);
+        newest.into_iter().for_each(|newest| measures.saw(newest));
         Self {
-            measures: Arc::new(SinkMeasures::new(&context.name, Store::Online)),
+            measures,
             positions: ends.iter().map(|_| Arc::default()).collect(),
             context,
             ends,
@@ -138,9 +141,11 @@ impl OnlineSink {
         let topic = Topic::of(schema);
         let bounds = deps.row_log.bounds(schema).await?;
         let ends = self.positions.iter().zip(&bounds);
-        let lag = ends.map(|(position, (_, end))| end.saturating_sub(position.load(Ordering::Acquire)));
-        self.measures.lags(lag.sum());
-        self.measures.fresh(deps.clock.now());
+        let now = deps.clock.now();
+        for (partition, (position, (_, end))) in (0..).zip(ends) {
+            let lag = end.saturating_sub(position.load(Ordering::Acquire));
+            self.measures.lags(partition, lag, now);
+        }
         if !self.log_waits {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use forebay_catalog::Group;
 use forebay_model::{Clock, Timestamp};
 use forebay_storage::{OnlineRow, Progress, Result, StorageError, Topic};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     arrivals::{Arrivals, sort_out},
@@ -19,6 +20,7 @@ use super::{
     rows::End,
     start::{PartitionStart, online_consumer},
     taken::Taken,
+    traces::Traces,
 };
 use crate::{Store, background::Backoff, measures::SinkMeasures, tables::Context};
 
@@ -139,7 +141,6 @@ impl OnlinePartition {
             () = self.context.lost.cancelled() => return Ok(Stepped::GaveUp),
         };
         let next = fetched.next;
-        self.measures.fresh(deps.clock.now());
         if next <= self.next {
             return Ok(Stepped::Nothing);
         }
@@ -147,7 +148,15 @@ impl OnlinePartition {
         let tolerance = deps.intake.tolerance();
         let arrivals = sort_out(group, self.partition, fetched, tolerance, &mut self.taken, now)?;
         self.taken.expire();
-        Ok(self.bring(group, arrivals, next).await)
+        let mut traces = Traces::new(&group.name, Store::Online);
+        traces.begin(self.partition, &arrivals.traces);
+        let within = traces.first();
+        let stepped = self.bring(group, arrivals, next).instrument(within).await;
+        match stepped {
+            Stepped::GaveUp => traces.give_up(),
+            Stepped::Some | Stepped::Nothing => traces.end(),
+        }
+        Ok(stepped)
     }
 
     /// Tries until it succeeds, is told to stop or has lost the table. What was taken must not be looked at twice, so that this sink cannot go on after giving up.
@@ -157,9 +166,7 @@ impl OnlinePartition {
         if let Some(ripe_at) = arrivals.ripe_at {
             ripen(&*deps.clock, ripe_at, deps.intake.tolerance_ms).await;
         }
-        if let Some(newest) = arrivals.newest {
-            self.measures.saw(newest);
-        }
+        let (newest, reached) = (arrivals.newest, arrivals.reached);
         let mut rejected = arrivals.rejected;
         let rows: Vec<OnlineRow> = arrivals
             .rows
@@ -210,6 +217,10 @@ impl OnlinePartition {
             .positions
             .advance(Store::Online, topic, self.partition, next);
         self.measures.took(count);
+        newest.into_iter().for_each(|newest| self.measures.saw(newest));
+        reached
+            .into_iter()
+            .for_each(|reached| self.measures.reached(self.partition, reached));
         Stepped::Some
     }
 }

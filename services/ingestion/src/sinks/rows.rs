@@ -10,7 +10,7 @@ use super::{
     online::OnlineSink,
     start::{StartError, start},
 };
-use crate::{Store, background::Backoff, measures::SinkMeasures, tables::Context};
+use crate::{Store, background::Backoff, measures::newest_event_time, tables::Context};
 
 /// How often it is looked whether somebody has mended what stopped the sinks.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
@@ -50,9 +50,15 @@ async fn sinks(context: &Context, stop: &CancellationToken) {
             Err(error) => {
                 tracing::error!(group = %group.name, %error, "nothing more is brought in for this group until somebody acts");
                 let kept = [(online, Store::Online), (offline, Store::Offline)];
-                for (_, store) in kept.into_iter().filter(|(kept, _)| *kept) {
-                    SinkMeasures::new(&group.name, store).stopped();
-                }
+                let stores = kept.into_iter().filter(|(kept, _)| *kept);
+                // They are told as long as they are held: until it is looked again.
+                let _told: Vec<_> = stores
+                    .map(|(_, store)| {
+                        let measures = context.state.measures.sink(&group.name, store);
+                        measures.stopped();
+                        measures
+                    })
+                    .collect();
                 // What is online stays as it is; the process is as ready as it can be.
                 context.state.replay.done(context.topic);
                 tokio::select! {
@@ -62,6 +68,7 @@ async fn sinks(context: &Context, stop: &CancellationToken) {
                 continue;
             }
         };
+        let newest = newest_event_time(&*context.state.deps.offline, &group).await;
         let both = stop.child_token();
         let online_sink = start.online.map(|partitions| {
             let sink = OnlineSink::new(
@@ -70,6 +77,7 @@ async fn sinks(context: &Context, stop: &CancellationToken) {
                 start.boundaries.clone(),
                 offline,
                 start.log.is_none(),
+                newest,
                 both.clone(),
             );
             let both = both.clone();
@@ -85,6 +93,7 @@ async fn sinks(context: &Context, stop: &CancellationToken) {
                 partitions,
                 start.log,
                 start.boundaries.clone(),
+                newest,
                 both.clone(),
             );
             let both = both.clone();

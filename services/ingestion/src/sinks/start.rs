@@ -55,7 +55,7 @@ pub(crate) struct PartitionStart {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error(transparent)]
-    Storage(#[from] StorageError),
+    Storage(StorageError),
     /// Positions mean nothing there: going on would skip rows or bring in some twice.
     #[error(
         "its topic was deleted and made again: {detail}; rows that were not brought in yet are lost. Restore the topic, or remove the group with ?purge=true and register it anew"
@@ -71,6 +71,15 @@ pub(crate) enum StartError {
         position: u64,
         begin: u64,
     },
+}
+
+impl From<StorageError> for StartError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Gone { detail, .. } => Self::Remade { detail },
+            other => Self::Storage(other),
+        }
+    }
 }
 
 /// Finds the positions of both sinks, lets the log know of them, and learns which batches they have taken.

@@ -10,7 +10,6 @@ use std::{
 use forebay_catalog::Group;
 use forebay_model::GroupName;
 use forebay_storage::{Lease, Result, Topic};
-use metrics::gauge;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinHandle,
@@ -154,11 +153,11 @@ async fn table(context: Context, stop: CancellationToken) {
         if !is_mine(&context) {
             keep_until = Instant::now() + KEEP;
         }
-        gauge!("forebay_tables_held").increment(1.0);
+        let held = context.state.measures.hold_table();
         let mut context = context.clone();
         context.lost = CancellationToken::new();
         under(&*lease, context, &stop, keep_until).await;
-        gauge!("forebay_tables_held").decrement(1.0);
+        drop(held);
         drop(lease);
     }
 }

@@ -205,6 +205,10 @@ impl RowLog for StubbornLog {
         Ok(*self.identity.lock())
     }
 
+    fn fill(&self) -> (u64, u64) {
+        self.log.fill()
+    }
+
     async fn bounds(&self, schema: &Arc<GroupSchema>) -> Result<Vec<(u64, u64)>> {
         self.log.bounds(schema).await
     }

@@ -15,14 +15,17 @@ use forebay_model::{Freshness, Timestamp};
 use forebay_query::{AskedGroup, GroupHistory, HistoricalQuery, KnownTo, QueryError, Spine};
 use forebay_rows::json::Int64As;
 use forebay_server::{ApiError, ApiResult, RawBody, accept};
+use forebay_telemetry::{child_span, failed as failed_span};
 use futures::{StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span};
 
 use crate::{
     answer::{self, Shape},
     encode::{EncodeError, Encoder, Format, Style},
+    measures::Query,
     plan::Plan,
     query_error,
     request::{self, Include, Request, refuse},
@@ -62,17 +65,30 @@ pub async fn historical_features(
     let media_type = accept::preferred(&headers, &Format::MEDIA_TYPES)?;
     let work = state.deps.work.clone();
     // On the runtime for work, and no longer than somebody waits for it.
+    let span = child_span!("historical query", otel.kind = "internal", forebay.format = media_type);
+    let query = state.measures.begin();
     let prepared = {
         let (state, body) = (Arc::clone(&state), body);
-        work.spawn(async move { prepare(&state, &body, Format::of(media_type)).await })
+        let preparing = async move { prepare(&state, &body, Format::of(media_type)).await };
+        work.spawn(preparing.instrument(span.clone()))
     };
-    let prepared = AbortOnDropHandle::new(prepared).await.map_err(ApiError::internal)??;
+    let prepared = match AbortOnDropHandle::new(prepared).await.map_err(ApiError::internal)? {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            query.failed();
+            return Err(error);
+        }
+    };
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(content_type(media_type)))];
     let body = match prepared {
-        Prepared::Whole(bytes) => axum::body::Body::from(bytes),
+        Prepared::Whole { body, rows } => {
+            query.wrote(rows);
+            query.done();
+            axum::body::Body::from(body)
+        }
         Prepared::Streamed(answer) => {
             let (chunks, reader) = mpsc::channel(CHUNKS_AHEAD);
-            work.spawn(async move { answer.send(chunks).await });
+            work.spawn(async move { answer.send(chunks, query).await }.instrument(span));
             let stream = futures::stream::unfold(reader, |mut reader| async move {
                 reader.recv().await.map(|chunk| (chunk, reader))
             });
@@ -94,7 +110,7 @@ fn content_type(media_type: &str) -> &'static str {
 
 /// An answer of which all that can be refused has been.
 enum Prepared {
-    Whole(Bytes),
+    Whole { body: Bytes, rows: usize },
     Streamed(Box<Answer>),
 }
 
@@ -145,13 +161,18 @@ async fn prepare(state: &State, body: &RawBody, format: Format) -> ApiResult<Pre
             first,
         })));
     }
+    let mut answered = 0;
     while let Some(batch) = rows.try_next().await.map_err(failed)? {
+        answered += batch.num_rows();
         let batch = shape
             .batch(&batch)
             .map_err(|error| refuse(Code::InvalidValue, pointer, error.to_string()))?;
         encoder.write(&batch).map_err(encode_error)?;
     }
-    Ok(Prepared::Whole(encoder.finish().map_err(encode_error)?))
+    Ok(Prepared::Whole {
+        body: encoder.finish().map_err(encode_error)?,
+        rows: answered,
+    })
 }
 
 fn encode_error(error: EncodeError) -> ApiError {
@@ -183,7 +204,7 @@ async fn settle(state: &State, plan: &Plan, known_at: &KnownTo) -> ApiResult<BTr
     Ok(not_settled)
 }
 
-type Query = (HistoricalQuery, BTreeMap<String, u64>, Vec<forebay_query::asof::Told>);
+type Planned = (HistoricalQuery, BTreeMap<String, u64>, Vec<forebay_query::asof::Told>);
 
 async fn query(
     state: &State,
@@ -191,7 +212,7 @@ async fn query(
     request: &Request<'_>,
     include: Include,
     resolved: &Resolved,
-) -> ApiResult<Query> {
+) -> ApiResult<Planned> {
     let told = answer::told(plan, include, matches!(resolved.spine, Spine::At { .. }));
     let mut versions = BTreeMap::new();
     let mut groups = Vec::with_capacity(plan.groups.len());
@@ -224,7 +245,7 @@ async fn query(
 
 impl Answer {
     /// Sends the answer until it ends, fails, or nobody reads any more. An error breaks the connection off: what was sent is not whole.
-    async fn send(self, chunks: mpsc::Sender<Result<Bytes, std::io::Error>>) {
+    async fn send(self, chunks: mpsc::Sender<Result<Bytes, std::io::Error>>, query: Query) {
         let Self {
             shape,
             mut encoder,
@@ -238,6 +259,7 @@ impl Answer {
                 Ok(None) => break None,
                 Err(error) => break Some(error.to_string()),
             };
+            query.wrote(batch.num_rows());
             let encoded = shape.batch(&batch).map_err(EncodeError::from);
             match encoded.and_then(|batch| encoder.write(&batch)) {
                 Ok(bytes) if bytes.is_empty() => {}
@@ -253,8 +275,13 @@ impl Answer {
             Some(error) => Err(error),
             None => encoder.finish().map_err(|error| error.to_string()),
         };
-        if let Err(error) = &last {
-            tracing::error!(error, "a historical answer broke off");
+        match &last {
+            Ok(_) => query.done(),
+            Err(error) => {
+                query.failed();
+                failed_span(&Span::current(), "broke off");
+                tracing::error!(error, "a historical answer broke off");
+            }
         }
         // Nobody reads any more: nothing is left to do.
         let _ = chunks.send(last.map_err(std::io::Error::other)).await;

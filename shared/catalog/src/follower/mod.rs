@@ -132,6 +132,7 @@ impl Following {
     fn apply(&self, message: &[u8], keeping: &mut Keeping) {
         match Announced::decode(message) {
             Ok(announced) => {
+                self.catalog.note_announced(announced.registry_revision());
                 keeping.ahead.keep(announced);
                 self.catch_up(keeping);
             }

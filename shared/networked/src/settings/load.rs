@@ -116,6 +116,7 @@ mod tests {
         server: forebay_server::ServerConfig,
         runtimes: forebay_server::RuntimesConfig,
         logs: forebay_server::LogsConfig,
+        telemetry: forebay_server::TelemetryConfig,
         registry: RegistryConfig,
         storage: DataDir,
         online_serving: OnlineServingLimits,
@@ -127,6 +128,7 @@ mod tests {
                 server: &self.server,
                 runtimes: &self.runtimes,
                 logs: &self.logs,
+                telemetry: &self.telemetry,
                 registry: &self.registry,
             }
         }

@@ -18,7 +18,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::failure::Failure;
 
 // So that a service that reads a section need not name the backend's crate.
-pub use forebay_server::{LogsConfig, RuntimesConfig, ServerConfig};
+pub use forebay_server::{LogsConfig, RuntimesConfig, ServerConfig, TelemetryConfig};
 #[cfg(feature = "cassandra")]
 pub use forebay_storage_cassandra::CassandraConfig;
 #[cfg(feature = "lake")]
@@ -48,6 +48,7 @@ pub struct Common<'a> {
     pub server: &'a ServerConfig,
     pub runtimes: &'a RuntimesConfig,
     pub logs: &'a LogsConfig,
+    pub telemetry: &'a TelemetryConfig,
     pub registry: &'a RegistryConfig,
 }
 

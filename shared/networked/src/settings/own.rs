@@ -9,6 +9,7 @@ pub const SECTIONS: &[&str] = &[
     "server",
     "runtimes",
     "logs",
+    "telemetry",
     "registry",
     "storage",
     "cassandra",

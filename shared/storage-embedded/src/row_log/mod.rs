@@ -19,6 +19,7 @@ use async_trait::async_trait;
 use forebay_model::{Generation, GroupId, GroupSchema, limits::ENCODED_KEY_LENGTH};
 use forebay_rows::packed::RowHead;
 use forebay_storage::{Appended, BatchId, Fetched, LogRow, Provision, Result, RowLog, StorageError, Topic};
+use forebay_telemetry::TraceContext;
 use parking_lot::RwLock;
 use tokio::sync::oneshot;
 
@@ -167,6 +168,7 @@ impl RowLog for EmbeddedRowLog {
             RowHead::read(&row.row)
                 .map_err(|error| StorageError::corrupt(WHAT, format!("a row to append: {error}")))?;
         }
+        let trace = TraceContext::current();
         let entries = entry::encode(batch, &rows)
             .map_err(|_| StorageError::corrupt(WHAT, "a row to append is larger than the limit"))?;
         let bytes = entries.iter().map(entry::Entry::len).sum();
@@ -177,7 +179,9 @@ impl RowLog for EmbeddedRowLog {
         let leader = topic.clone();
         topic
             .appends
-            .submit(Append { entries, answer }, bytes, move |appends| leader.commit(appends))?;
+            .submit(Append { entries, trace, answer }, bytes, move |appends| {
+                leader.commit(appends)
+            })?;
         let appended = appended.await.map_err(|_| StorageError::Closed { what: WHAT })??;
         Ok(vec![appended])
     }
@@ -206,6 +210,10 @@ impl RowLog for EmbeddedRowLog {
             .iter()
             .map(|open| open.bounds())
             .collect())
+    }
+
+    fn fill(&self) -> (u64, u64) {
+        (self.disk.bytes(), self.options.max_bytes)
     }
 
     async fn release(&self, topic: Topic, partition: u32, consumer: &str, next: u64) -> Result<()> {

@@ -1,7 +1,7 @@
 //! A topic: its segments, the leader that appends, and what its consumers have released.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -13,7 +13,8 @@ use std::{
 };
 
 use forebay_model::Generation;
-use forebay_storage::{Appended, Fetched, Result, StorageError};
+use forebay_storage::{Appended, Fetched, Result, StorageError, Traced};
+use forebay_telemetry::TraceContext;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
@@ -33,6 +34,8 @@ pub(super) const PARTITION: u32 = 0;
 /// Entries that wait to be appended, and who waits for them.
 pub(super) struct Append {
     pub(super) entries: Vec<Entry>,
+    /// Of a sampled request.
+    pub(super) trace: Option<TraceContext>,
     pub(super) answer: oneshot::Sender<Result<Appended>>,
 }
 
@@ -65,7 +68,12 @@ pub(super) struct TopicLog {
     end: watch::Sender<u64>,
     pub(super) appends: Arc<GroupCommit<Append>>,
     released: Mutex<BTreeMap<String, u64>>,
+    /// The newest sampled appends. They are not on disk: after a restart their rows are brought in without spans.
+    traces: Mutex<VecDeque<Traced>>,
 }
+
+/// Sampled appends that are remembered for the sinks.
+const TRACES: usize = 1024;
 
 impl TopicLog {
     /// Opens the topic in `folder`, making it if it is not there. Reads the last segment.
@@ -106,6 +114,7 @@ impl TopicLog {
         disk.add(segments.iter().map(|segment| segment.durable()).sum());
         Ok(Self {
             released: Mutex::new(read_released(&folder)?),
+            traces: Mutex::default(),
             appends: Arc::new(GroupCommit::new(WHAT, options.pending_bytes)),
             segments: RwLock::new(segments),
             end: watch::Sender::new(end),
@@ -171,11 +180,25 @@ impl TopicLog {
                 first: appended_from,
                 count: next - appended_from,
             };
+            if let Some(context) = append.trace.take()
+                && next > appended_from
+            {
+                let mut traces = self.traces.lock();
+                if traces.len() >= TRACES {
+                    traces.pop_front();
+                }
+                traces.push_back(Traced {
+                    first: appended_from,
+                    last: next - 1,
+                    context,
+                });
+            }
             answers.push((append.answer, appended));
         }
         if let Err(error) = segment.append(&bytes, &marks) {
             // What cannot be cut off now would be taken for rows after a restart, at worst: rows that nobody was told of, as after any error.
             let discarded = segment.discard_unfinished();
+            self.traces.lock().retain(|traced| traced.last < first);
             tracing::error!(%error, discarded = discarded.is_ok(), "the row log cannot be written");
             let answers = answers.into_iter().map(|(answer, _)| answer).collect();
             return Err((failure::io(WHAT, error), answers));
@@ -246,8 +269,12 @@ impl TopicLog {
             };
             let rows = segment.read(self.generation, from, max_bytes)?;
             if let Some(last) = rows.last() {
+                let last = last.offset;
+                let traces = self.traces.lock();
+                let traces = traces.iter().filter_map(|traced| traced.within(from, last));
                 return Ok(Fetched {
-                    next: last.offset + 1,
+                    next: last + 1,
+                    traces: traces.collect(),
                     rows,
                     ..Fetched::default()
                 });

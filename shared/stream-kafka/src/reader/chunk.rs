@@ -4,7 +4,9 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::row_log::identity::RowIdentity;
+use forebay_storage::Traced;
+
+use crate::row_log::{identity::RowIdentity, origin::Origin};
 
 /// A record within a chunk. Ranges are of the chunk's bytes.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct RawRecord {
 pub(crate) struct Chunk {
     bytes: Bytes,
     records: Arc<[RawRecord]>,
+    /// Which of them came with sampled requests.
+    traces: Arc<[Traced]>,
     /// Those that were not taken yet.
     left: Range<usize>,
 }
@@ -29,6 +33,18 @@ pub(crate) struct Chunk {
 impl Chunk {
     pub(crate) fn records(&self) -> &[RawRecord] {
         &self.records[self.left.clone()]
+    }
+
+    /// Which of the records came with sampled requests.
+    pub(crate) fn traces(&self) -> Vec<Traced> {
+        let (Some(first), Some(last)) = (self.records().first(), self.records().last()) else {
+            return Vec::new();
+        };
+        let within = self
+            .traces
+            .iter()
+            .filter_map(|traced| traced.within(first.offset, last.offset));
+        within.collect()
     }
 
     pub(crate) fn key(&self, record: &RawRecord) -> Option<Bytes> {
@@ -105,7 +121,11 @@ impl RawRecord {
 pub(crate) struct OpenChunk {
     bytes: Vec<u8>,
     records: Vec<RawRecord>,
+    traces: Vec<Traced>,
 }
+
+/// Sampled requests that a chunk remembers; rows of more go without a span.
+const TRACES: usize = 64;
 
 /// Bytes from which on a chunk is closed.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -126,7 +146,7 @@ impl OpenChunk {
         appended_ms: Option<i64>,
         key: Option<&[u8]>,
         value: &[u8],
-        identity: RowIdentity,
+        origin: Origin,
     ) -> usize {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve(CHUNK_BYTES / 4);
@@ -142,8 +162,11 @@ impl OpenChunk {
             appended_ms,
             key: key.map(&mut put),
             value: put(value),
-            identity,
+            identity: origin.identity,
         };
+        if let Some(context) = origin.trace {
+            Traced::add(&mut self.traces, offset, context, TRACES);
+        }
         let bytes = record.bytes();
         self.records.push(record);
         bytes
@@ -154,6 +177,7 @@ impl OpenChunk {
         Chunk {
             bytes: std::mem::take(&mut self.bytes).into(),
             left: 0..records.len(),
+            traces: std::mem::take(&mut self.traces).into(),
             records,
         }
     }
@@ -167,7 +191,7 @@ mod tests {
     fn is_taken_in_pieces() {
         let mut open = OpenChunk::default();
         for offset in 10..20 {
-            open.push(offset, Some(1), Some(b"key"), b"value", RowIdentity::default());
+            open.push(offset, Some(1), Some(b"key"), b"value", Origin::default());
         }
         let mut chunk = open.close();
         assert!(open.is_empty());

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::chunk::{Chunk, OpenChunk};
-use crate::row_log::identity::RowIdentity;
+use crate::row_log::origin::Origin;
 
 pub(crate) struct Cursor {
     pub(crate) topic: Arc<str>,
@@ -114,7 +114,7 @@ impl Cursor {
         appended_ms: Option<i64>,
         key: Option<&[u8]>,
         value: &[u8],
-        identity: RowIdentity,
+        origin: Origin,
         share: usize,
     ) -> Pushed {
         let mut state = self.state.lock();
@@ -122,7 +122,7 @@ impl Cursor {
             return Pushed::Dropped;
         }
         state.arriving = offset + 1;
-        let bytes = state.open.push(offset, appended_ms, key, value, identity);
+        let bytes = state.open.push(offset, appended_ms, key, value, origin);
         state.bytes += bytes;
         if state.open.is_full() {
             let chunk = state.open.close();
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     fn push(cursor: &Cursor, offset: u64) -> Pushed {
-        cursor.push(offset, Some(0), None, &[0; 100], RowIdentity::default(), 1_000)
+        cursor.push(offset, Some(0), None, &[0; 100], Origin::default(), 1_000)
     }
 
     fn offsets(chunks: &[Chunk]) -> Vec<u64> {

@@ -17,7 +17,7 @@ use rdkafka::{
     Message, Offset, Timestamp, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaResult, RDKafkaErrorCode},
-    message::{BorrowedMessage, Headers},
+    message::BorrowedMessage,
 };
 use tokio::sync::oneshot;
 
@@ -25,10 +25,7 @@ use super::cursor::{Cursor, Pushed};
 use crate::{
     KafkaConfig,
     client::{Context, wrong_setting},
-    row_log::{
-        WHAT,
-        identity::{BATCH_HEADER, RowIdentity},
-    },
+    row_log::{WHAT, origin::Origin},
 };
 
 /// How long the thread waits for a record before it looks for orders.
@@ -242,7 +239,7 @@ impl Worker {
             appended_ms,
             message.key(),
             message.payload().unwrap_or_default(),
-            identity(message),
+            Origin::of(message.headers()),
             self.shared.share(),
         );
         match pushed {
@@ -344,12 +341,4 @@ fn one(cursor: &Cursor, offset: Offset) -> TopicPartitionList {
         list.add_partition(&cursor.topic, cursor.partition);
     }
     list
-}
-
-fn identity(message: &BorrowedMessage<'_>) -> RowIdentity {
-    let headers = message.headers().into_iter().flat_map(Headers::iter);
-    headers
-        .filter(|header| header.key == BATCH_HEADER)
-        .find_map(|header| RowIdentity::from_bytes(header.value?))
-        .unwrap_or_default()
 }

@@ -64,6 +64,11 @@ pub(crate) fn decode(
             last_append = record.appended_ms.or(last_append);
         }
     }
+    fetched.traces = chunks
+        .iter()
+        .flat_map(Chunk::traces)
+        .filter_map(|traced| traced.within(from, fetched.next.checked_sub(1)?))
+        .collect();
     let rows = decoding.writer.into_batch().freeze();
     fetched.rows = rows
         .iter()

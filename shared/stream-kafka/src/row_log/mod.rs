@@ -10,6 +10,7 @@ mod encode;
 mod flight;
 pub(crate) mod identity;
 mod murmur;
+pub(crate) mod origin;
 mod producer;
 mod topic;
 mod watch;
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use self::{
+    origin::TraceHeaders,
     producer::RowProducer,
     topic::RowTopic,
     watch::{KnownTopics, Watch},
@@ -291,10 +293,11 @@ impl RowLog for KafkaRowLog {
         let layouts = topic.layouts(schema);
         let partitions = topic.partitions();
         let encoding = move || encode::encode(&layouts, partitions, batch.0, &rows);
+        let trace = TraceHeaders::current();
         let records = tokio::task::spawn_blocking(encoding)
             .await
             .map_err(|_| StorageError::Closed { what: WHAT })??;
-        self.producer()?.append(&topic, records).await
+        self.producer()?.append(&topic, records, trace.as_ref()).await
     }
 
     async fn fetch(
@@ -354,6 +357,12 @@ impl RowLog for KafkaRowLog {
             Err(StorageError::NotProvisioned { .. }) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
+    }
+
+    fn fill(&self) -> (u64, u64) {
+        self.producer
+            .get()
+            .map_or((0, self.config.append_bytes as u64), RowProducer::fill)
     }
 
     async fn release(&self, _: Topic, _: u32, _: &str, _: u64) -> Result<()> {

@@ -13,12 +13,17 @@ use rdkafka::{
     ClientConfig, ClientContext, Message,
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
-    message::{Header, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
 };
 use tokio::sync::Semaphore;
 
-use super::{WHAT, attempt::Attempt, encode::Records, identity::BATCH_HEADER, topic::RowTopic};
+use super::{
+    WHAT,
+    attempt::Attempt,
+    encode::Records,
+    origin::{TraceHeaders, headers},
+    topic::RowTopic,
+};
 use crate::{
     KafkaConfig,
     client::{Context, is_unknown_topic, wrong_setting},
@@ -106,7 +111,12 @@ impl RowProducer {
     }
 
     /// Appends the records and waits until all are acknowledged.
-    pub(crate) async fn append(&self, topic: &Arc<RowTopic>, records: Records) -> Result<Vec<Appended>> {
+    pub(crate) async fn append(
+        &self,
+        topic: &Arc<RowTopic>,
+        records: Records,
+        trace: Option<&TraceHeaders>,
+    ) -> Result<Vec<Appended>> {
         let deadline = tokio::time::Instant::now() + self.timeout;
         self.check_reachable(topic, &records)?;
         let weight = u32::try_from(records.weight()).unwrap_or(u32::MAX).min(self.room_bytes);
@@ -117,7 +127,7 @@ impl RowProducer {
         };
         let room = room.map_err(|_| StorageError::Closed { what: WHAT })?;
         let (attempt, outcome) = Attempt::new(records.records.len(), room);
-        self.send(topic, &records, &Arc::new(attempt))?;
+        self.send(topic, &records, trace, &Arc::new(attempt))?;
         match tokio::time::timeout_at(deadline, outcome).await {
             Ok(Ok(Ok(appended))) => Ok(appended),
             Ok(Ok(Err(code))) if is_unknown_topic(code) => {
@@ -128,6 +138,12 @@ impl RowProducer {
             Ok(Err(_)) => Err(StorageError::Closed { what: WHAT }),
             Err(_) => Err(StorageError::TimedOut { what: WHAT }),
         }
+    }
+
+    /// Bytes that wait for their acknowledgement, and how many may.
+    pub(crate) fn fill(&self) -> (u64, u64) {
+        let bound = u64::from(self.room_bytes);
+        (bound.saturating_sub(self.room.available_permits() as u64), bound)
     }
 
     /// Refuses at once what would only wait behind records that get no answer. Those are what finds the brokers again.
@@ -143,7 +159,13 @@ impl RowProducer {
     }
 
     /// Hands the records to librdkafka, those of a partition in their order and next to each other.
-    fn send(&self, topic: &Arc<RowTopic>, records: &Records, attempt: &Arc<Attempt>) -> Result<()> {
+    fn send(
+        &self,
+        topic: &Arc<RowTopic>,
+        records: &Records,
+        trace: Option<&TraceHeaders>,
+        attempt: &Arc<Attempt>,
+    ) -> Result<()> {
         let producer = self.producer()?;
         let _turn = topic.turn.lock();
         for (index, record) in records.records.iter().enumerate() {
@@ -152,11 +174,6 @@ impl RowProducer {
                 topic: topic.clone(),
                 partition: record.partition,
             };
-            let identity = record.identity.to_bytes();
-            let headers = OwnedHeaders::new_with_capacity(1).insert(Header {
-                key: BATCH_HEADER,
-                value: Some(&identity[..]),
-            });
             let partition = i32::try_from(record.partition).unwrap_or(i32::MAX);
             topic.flight(record.partition).sent();
             let queued = producer.send(
@@ -164,7 +181,7 @@ impl RowProducer {
                     .partition(partition)
                     .key(records.key(record))
                     .payload(records.value(record))
-                    .headers(headers),
+                    .headers(headers(record.identity, trace)),
             );
             if let Err((error, _)) = queued {
                 // What was queued stands before what was not.
