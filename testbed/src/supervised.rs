@@ -107,14 +107,30 @@ impl Supervised {
     /// Sends a signal by name, such as `STOP`. A server that has ended ignores it.
     pub fn signal(&mut self, name: &str) {
         self.ask(name);
+        if name == "STOP" {
+            self.wait_until_stopped();
+        }
+    }
+
+    /// A thread stops when it is next interrupted: on a busy machine one may still answer a request after the signal.
+    fn wait_until_stopped(&self) {
+        let begin = Instant::now();
+        while self.is_running() && !self.is_stopped() && begin.elapsed() < Duration::from_secs(10) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Whether all of its threads are stopped.
+    fn is_stopped(&self) -> bool {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id));
+        let mut threads = threads.into_iter().flatten().flatten();
+        threads.all(|thread| state(&thread.path()) == Some('T'))
     }
 
     /// Whether the process is there and has not ended by itself. One that has stays a zombie, as the shell does not wait for it yet.
     pub fn is_running(&self) -> bool {
-        std::fs::read_to_string(format!("/proc/{}/stat", self.id))
-            .ok()
-            .and_then(|stat| Some(stat.rsplit_once(") ")?.1.chars().next()? != 'Z'))
-            .unwrap_or(false)
+        let folder = format!("/proc/{}", self.id);
+        state(Path::new(&folder)).is_some_and(|state| state != 'Z')
     }
 
     /// One line to the shell, and its answer: the signal is sent, or the server is gone and what its exit status was.
@@ -125,6 +141,12 @@ impl Supervised {
         self.from_shell.read_line(&mut answer).ok()?;
         Some(answer)
     }
+}
+
+/// The state of a process or thread, by its folder in `/proc`: `R` for running, `T` for stopped, `Z` for ended.
+fn state(folder: &Path) -> Option<char> {
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 impl Drop for Supervised {

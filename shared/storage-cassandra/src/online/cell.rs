@@ -421,24 +421,7 @@ mod tests {
     use scylla::frame::response::result::{CollectionType, ColumnType, NativeType};
 
     use super::*;
-
-    fn scalars() -> [DataType; 10] {
-        [
-            DataType::Bool,
-            DataType::Int32,
-            DataType::Int64,
-            DataType::Float32,
-            DataType::Float64,
-            DataType::String,
-            DataType::Binary,
-            DataType::Date,
-            DataType::Timestamp,
-            DataType::Decimal {
-                precision: 38,
-                scale: 3,
-            },
-        ]
-    }
+    use crate::online::tests::scalars;
 
     /// A group with a feature of every type, and a list of each scalar one.
     fn schema() -> Arc<GroupSchema> {

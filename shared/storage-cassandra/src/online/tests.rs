@@ -54,10 +54,9 @@ async fn upsert(store: &dyn OnlineStore, schema: &Arc<GroupSchema>, rows: &[&Pla
         .await
 }
 
-/// A group with a feature of every type.
-fn all_types() -> Arc<GroupSchema> {
-    let list = |element| DataType::List(Box::new(element));
-    let types = [
+/// A type of each kind that has one value.
+pub(super) fn scalars() -> [DataType; 10] {
+    [
         DataType::Bool,
         DataType::Int32,
         DataType::Int64,
@@ -71,17 +70,24 @@ fn all_types() -> Arc<GroupSchema> {
             precision: 38,
             scale: 3,
         },
+    ]
+}
+
+/// A group with a feature of every type.
+fn all_types() -> Arc<GroupSchema> {
+    let list = |element| DataType::List(Box::new(element));
+    let types = scalars().into_iter().chain([
         list(DataType::Int64),
         list(DataType::String),
         list(DataType::Decimal { precision: 4, scale: 1 }),
         DataType::Vector { length: 3 },
         DataType::Vector { length: 8_192 },
         DataType::Vector { length: 65_536 },
-    ];
+    ]);
     let name = |text: &str| Name::new(text).expect("a name");
     // Words of CQL are names like others.
     let names = ["select", "from", "token", "writetime"];
-    let slots = types.into_iter().enumerate().map(|(number, data_type)| Slot {
+    let slots = types.enumerate().map(|(number, data_type)| Slot {
         name: names
             .get(number)
             .map_or_else(|| name(&format!("f{number}")), |text| name(text)),

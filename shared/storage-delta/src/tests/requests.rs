@@ -1,7 +1,8 @@
 //! What calls cost in requests to the server.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use forebay_model::GroupSchema;
 use forebay_storage::{Compacted, Compaction, OfflineStore, Retention};
 
 use crate::{
@@ -23,20 +24,25 @@ fn kinds(requests: &[String]) -> Vec<&str> {
     kinds
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn an_append_and_a_look_take_few_requests_whatever_the_table_holds() {
+/// A table of so many commits that its store knows; what that took is not counted.
+async fn table_of(commits: u64) -> (Proxy, Lake, Arc<GroupSchema>) {
     let proxy = Proxy::start(&forebay_testbed::s3().endpoint).await;
     let lake = Lake::on_server(&proxy.endpoint, S3Config::default());
     let schema = made(&lake.store).await;
-    for step in 0..40 {
+    for step in 0..commits {
         lake.store
             .append(&schema, moving(step, step + 1))
             .await
             .expect("appended");
     }
     lake.store.positions(&schema, 1).await.expect("positions");
-
     proxy.requests();
+    (proxy, lake, schema)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_and_a_look_take_few_requests_whatever_the_table_holds() {
+    let (proxy, lake, schema) = table_of(40).await;
     lake.store.append(&schema, moving(40, 41)).await.expect("appended");
     let append = proxy.requests();
     assert_eq!(kinds(&append), ["HEAD", "HEAD", "PUT", "PUT"], "{append:#?}");
@@ -69,17 +75,7 @@ async fn an_append_and_a_look_take_few_requests_whatever_the_table_holds() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn upkeep_takes_few_requests_beside_reading_the_files() {
-    let proxy = Proxy::start(&forebay_testbed::s3().endpoint).await;
-    let lake = Lake::on_server(&proxy.endpoint, S3Config::default());
-    let schema = made(&lake.store).await;
-    for step in 0..20 {
-        lake.store
-            .append(&schema, moving(step, step + 1))
-            .await
-            .expect("appended");
-    }
-    lake.store.positions(&schema, 1).await.expect("positions");
-    proxy.requests();
+    let (proxy, lake, schema) = table_of(20).await;
     let policy = Compaction {
         min_files: 16,
         target_bytes: 1 << 20,
