@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod config;
 mod exit;
+pub mod metrics;
 mod migrate;
 mod output;
 mod progress;
