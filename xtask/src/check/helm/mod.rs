@@ -1,5 +1,6 @@
 //! `helm`: the chart renders, is valid to the API, does what its tests say, and fits the rest of the project.
 
+mod metrics;
 mod monitoring;
 mod readme;
 mod render;

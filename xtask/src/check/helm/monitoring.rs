@@ -6,6 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use super::metrics::Metrics;
 use super::{Rendered, Tools, chart, read};
 use crate::shell::{self, Error};
 
@@ -18,7 +19,7 @@ const PLAYED: &str = "production-values.yaml";
 /// Checks rules and dashboard.
 pub fn check(tools: &Tools, all: &[Rendered]) -> Result<(), Error> {
     let operations = read(&shell::root().join(OPERATIONS))?;
-    let (metrics, anchors) = (documented(&operations), anchors(&operations));
+    let (metrics, anchors) = (Metrics::documented(&operations), anchors(&operations));
     let folder = tempfile::tempdir().map_err(Error::file(Path::new("a temporary folder")))?;
     let mut wrong = Vec::new();
     let mut runbooks = BTreeSet::new();
@@ -35,7 +36,7 @@ pub fn check(tools: &Tools, all: &[Rendered]) -> Result<(), Error> {
             promtool(tools, &["check", "rules"], &path)?;
             for alert in items(groups).flat_map(|group| items(&group["rules"])) {
                 let name = alert["alert"].as_str().unwrap_or_default();
-                let unknown = unknown(alert["expr"].as_str().unwrap_or_default(), &metrics);
+                let unknown = metrics.unknown(alert["expr"].as_str().unwrap_or_default());
                 wrong.extend(unknown.into_iter().map(|metric| format!("{name} asks for {metric}")));
                 let runbook = alert["annotations"]["runbook_url"].as_str().unwrap_or_default();
                 let anchor = runbook.rsplit_once('#').map_or("", |(_, anchor)| anchor);
@@ -48,7 +49,7 @@ pub fn check(tools: &Tools, all: &[Rendered]) -> Result<(), Error> {
     }
     let expressions = dashboard()?;
     for expression in &expressions {
-        let unknown = unknown(expression, &metrics);
+        let unknown = metrics.unknown(expression);
         wrong.extend(
             unknown
                 .into_iter()
@@ -116,16 +117,6 @@ fn dashboard() -> Result<Vec<String>, Error> {
     }
 }
 
-/// The metrics in the first columns of the tables.
-fn documented(text: &str) -> BTreeSet<&str> {
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
-    let cells = rows.map(|row| row.split(" | ").next().unwrap_or_default());
-    cells
-        .flat_map(|cell| cell.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')))
-        .filter(|name| is_ours(name))
-        .collect()
-}
-
 /// The headings, as links name them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let headings = text.lines().filter(|line| line.starts_with('#'));
@@ -147,39 +138,13 @@ fn is_of_alert(anchor: &str) -> bool {
         .is_some_and(|rest| !rest.is_empty() && !rest.contains('-'))
 }
 
-fn is_ours(name: &str) -> bool {
-    name.starts_with("forebay_") || name.starts_with("process_")
-}
-
-/// The metrics in an expression that are not documented.
-fn unknown(expression: &str, documented: &BTreeSet<&str>) -> BTreeSet<String> {
-    let words = expression.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    let is_known = |name: &str| {
-        let of_histogram = ["_bucket", "_count", "_sum"]
-            .iter()
-            .find_map(|end| name.strip_suffix(end));
-        documented.contains(name) || of_histogram.is_some_and(|name| documented.contains(name))
-    };
-    words
-        .filter(|name| is_ours(name) && !is_known(name))
-        .map(str::to_owned)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_tables() {
-        let text = "# Operations\n\n| name | type |\n|---|---|\n| `forebay_ready` | `forebay_nothing` |\n\
-                    | `forebay_a_bytes`, `forebay_b_bytes` | gauge |\n| `forebay_http_seconds` | histogram |\n\n\
-                    ### ForebayDown\nforebay_text\n## A title, with `code`\n";
-        let documented = documented(text);
-        assert_eq!(documented.len(), 4);
-        let expression = r#"rate(forebay_http_seconds_bucket{a="b"}[5m]) / forebay_ready + forebay_text"#;
-        assert_eq!(unknown(expression, &documented), ["forebay_text".to_owned()].into());
-        let anchors = anchors(text);
+    fn headings_are_anchors() {
+        let anchors = anchors("### ForebayDown\ntext\n## A title, with `code`\n");
         assert!(anchors.contains("forebaydown") && anchors.contains("a-title-with-code"));
         assert!(is_of_alert("forebaydown") && !is_of_alert("forebay") && !is_of_alert("forebay-and-more"));
     }
