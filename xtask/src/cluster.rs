@@ -15,11 +15,11 @@ const TAG: &str = "dev";
 pub fn run(only: &[String], keep: bool) -> Result<(), Error> {
     let images = match std::env::var_os(IMAGES) {
         Some(folder) => PathBuf::from(folder),
-        None => {
-            return Err(Error::Other(
-                "FOREBAY_IMAGES must name the folder of the images".to_owned(),
-            ));
-        }
+        None => images::build(&images::Options {
+            services: Vec::new(),
+            tag: TAG.to_owned(),
+            folder: None,
+        })?,
     };
     let mut test = shell::cargo();
     test.args(["test", "--locked", "--package", "forebay-e2e", "--test", "end_to_end"])

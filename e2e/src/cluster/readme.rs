@@ -3,6 +3,7 @@
 //! What the reader brings is brought here: `cassandra`, `kafka` and `s3` are Services that point to the servers beside the cluster, a volume is made by hand,
 //! the images are there. One thing differs: the node has few cores, so that `helm` is told to ask for little of them.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -10,11 +11,12 @@ use std::sync::Arc;
 
 use forebay_testbed::{Kubernetes, S3Address};
 use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::World;
 use super::evaluation::volume;
 use super::kube::{Kube, PATIENCE};
-use super::servers::{README_BUCKET, Servers};
+use super::servers::Servers;
 use crate::binary;
 use crate::http::Http;
 use crate::stage::eventually;
@@ -158,10 +160,12 @@ impl Desk {
     }
 }
 
-/// Services without pods, whose endpoints are the servers.
+/// Services without pods, whose endpoints are the servers. These listen elsewhere; here they are at the ports that everybody knows them by, since Cassandra's
+/// drivers take it that all nodes have the port of the one that they were told of.
 async fn name_servers(kube: &Kube, servers: &Servers) {
+    let gateway = kube.cluster.gateway();
     let s3 = servers.s3.address().endpoint;
-    let ports = [
+    let names = [
         ("cassandra", 9042, servers.cassandra.address()),
         ("kafka", 9092, servers.kafka.brokers()[0].address()),
         (
@@ -171,20 +175,21 @@ async fn name_servers(kube: &Kube, servers: &Servers) {
         ),
     ];
     let mut objects = Vec::new();
-    for (name, port, server) in ports {
+    for (name, port, server) in names {
+        pass_on(gateway, port, server).await;
         objects.push(json!({
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": {"name": name},
-            "spec": {"ports": [{"name": name, "port": port, "targetPort": server.port()}]},
+            "spec": {"ports": [{"name": name, "port": port}]},
         }));
         objects.push(json!({
             "apiVersion": "discovery.k8s.io/v1",
             "kind": "EndpointSlice",
             "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
             "addressType": "IPv4",
-            "ports": [{"name": name, "port": server.port()}],
-            "endpoints": [{"addresses": [server.ip()], "conditions": {"ready": true}}],
+            "ports": [{"name": name, "port": port}],
+            "endpoints": [{"addresses": [gateway], "conditions": {"ready": true}}],
         }));
     }
     apply(
@@ -193,7 +198,21 @@ async fn name_servers(kube: &Kube, servers: &Servers) {
         &json!({"apiVersion": "v1", "kind": "List", "items": objects}),
     )
     .await;
-    assert!(servers.s3.objects().join(README_BUCKET).exists());
+}
+
+/// Passes connections to this port of the gateway on to a server, to the end of the process.
+async fn pass_on(gateway: Ipv4Addr, port: u16, server: SocketAddr) {
+    let listener = TcpListener::bind((gateway, port)).await.expect("the port is free");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                if let Ok(mut server) = TcpStream::connect(server).await {
+                    // It ends as either side does.
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                }
+            });
+        }
+    });
 }
 
 /// Applies an object.

@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use forebay_testbed::{Cassandra, CassandraOptions, CommitlogSync, Kafka, KafkaOptions, S3, S3Address, S3Options};
 
-/// A bucket besides the one that all tests have.
-pub(super) const README_BUCKET: &str = "features";
+/// The README's bucket, besides the one that all tests have.
+const README_BUCKET: &str = "features";
 
 /// One of each. They end when this is dropped.
 #[derive(Debug)]
