@@ -9,6 +9,7 @@
 pub mod binary;
 pub mod chaos;
 pub mod cluster;
+pub mod collector;
 pub mod files;
 pub mod http;
 pub mod kills;

@@ -11,4 +11,5 @@ pub mod pressure;
 pub mod registry;
 pub mod runs;
 pub mod serving;
+pub mod telemetry;
 pub mod tour;

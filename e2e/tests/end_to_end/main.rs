@@ -87,3 +87,4 @@ mod cluster;
 mod embedded;
 mod mixed;
 mod split;
+mod telemetry;
