@@ -9,8 +9,8 @@ use crate::shell::{self, Error};
 /// Debian's name of the system in it.
 const SYSTEM: &str = "bookworm";
 
-/// What the Dockerfile installs, so that it finds it there already, and a compiler, which the public image has.
-const PACKAGES: &str = "ca-certificates,cmake,gcc,libc6-dev,make,musl-tools,perl";
+/// What the Dockerfile installs, so that it finds it there already, and compilers, which the public image has.
+const PACKAGES: &str = "ca-certificates,cmake,g++,gcc,libc6-dev,make,musl-tools,perl";
 
 /// The name of the public image with a toolchain.
 pub fn name(channel: &str) -> String {
