@@ -15,6 +15,7 @@ mod release;
 mod report;
 mod scenarios;
 mod servers;
+mod telemetry;
 mod validation;
 mod watch;
 
@@ -29,6 +30,7 @@ use self::release::{COPIES, RELEASE, Release, SERVICES};
 use self::report::Report;
 use self::servers::Servers;
 use self::watch::Watch;
+use crate::collector::Collector;
 use crate::http::Http;
 use crate::lake::Lake;
 use crate::proxy::Upstreams;
@@ -44,8 +46,9 @@ const NEXT: &str = "next";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What is done, in this order, once the suite is installed.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "scenarios",
+    "telemetry",
     "kills",
     "scaling",
     "upgrades",
@@ -66,6 +69,7 @@ struct World {
     /// All pods, as they come and go.
     followers: Upstreams,
     servers: Servers,
+    collector: Collector,
     cluster: Arc<Kubernetes>,
 }
 
@@ -85,6 +89,7 @@ pub async fn plays(parts: &[String], keep: bool) {
             let failed = world.report.failed();
             match part {
                 "scenarios" => scenarios::play(&mut world).await,
+                "telemetry" => telemetry::play(&mut world).await,
                 "kills" => disturbances::kills(&mut world).await,
                 "scaling" => disturbances::scaling(&mut world).await,
                 "upgrades" => disturbances::upgrades(&mut world).await,
@@ -134,7 +139,8 @@ impl World {
             seconds(up, Instant::now()),
         );
         let kube = Kube::namespace(&cluster, "suite").await;
-        let release = Release::suite(kube.clone(), &servers, TAG);
+        let collector = Collector::start_at(cluster.gateway()).await;
+        let release = Release::suite(kube.clone(), &servers, &collector, TAG);
         let folder = format!("cluster/{}", release.environment);
         World {
             report,
@@ -144,6 +150,7 @@ impl World {
             base_url: String::new(),
             followers: Upstreams::default(),
             servers,
+            collector,
             cluster,
         }
     }

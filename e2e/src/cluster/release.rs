@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::kube::Kube;
 use super::servers::Servers;
+use crate::collector::Collector;
 
 /// Its name; that of its objects begins with it.
 pub(super) const RELEASE: &str = "forebay";
@@ -37,7 +38,7 @@ pub(super) struct Release {
 
 impl Release {
     /// Prepares the values of the suite for a node of a few cores.
-    pub fn suite(kube: Kube, servers: &Servers, tag: &str) -> Release {
+    pub fn suite(kube: Kube, servers: &Servers, collector: &Collector, tag: &str) -> Release {
         let unique = uuid::Uuid::new_v4().simple().to_string();
         let environment = format!("t{}", &unique[..8]);
         let small = |memory: &str| json!({"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": memory}});
@@ -47,6 +48,7 @@ impl Release {
             "image": {"tag": tag, "pullPolicy": "Never"},
             "config": {
                 "registry": {"environment": environment},
+                "telemetry": {"otlp_endpoint": collector.endpoint, "export_interval": "500ms"},
                 "cassandra": {"contact_points": [servers.cassandra.address()], "replication_factor": 1},
                 // A query as known now waits until no row can appear any more below that moment, which takes this bound and the clocks' tolerance.
                 "kafka": {
