@@ -12,4 +12,5 @@ pub mod registry;
 pub mod runs;
 pub mod serving;
 pub mod telemetry;
+pub mod topic_made_again;
 pub mod tour;

@@ -30,3 +30,10 @@ async fn parity() {
     let _definitions = DEFINITIONS.read().await;
     Groups::filled(&suite().await.stage(), 12).await;
 }
+
+#[tokio::test]
+async fn a_topic_that_was_made_again() {
+    let suite = suite().await;
+    let _definitions = DEFINITIONS.read().await;
+    scenarios::topic_made_again::plays(suite, forebay_testbed::kafka()).await;
+}

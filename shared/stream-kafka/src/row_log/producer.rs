@@ -71,9 +71,14 @@ impl ProducerContext for Deliveries {
     fn delivery(&self, result: &DeliveryResult<'_>, sent: Box<Sent>) {
         sent.topic.flight(sent.partition).landed();
         match result {
-            Ok(record) => sent
-                .attempt
-                .stands(sent.partition, u64::try_from(record.offset()).unwrap_or_default()),
+            Ok(record) => {
+                let offset = u64::try_from(record.offset()).unwrap_or_default();
+                if sent.topic.takes(sent.partition, offset) {
+                    sent.attempt.stands(sent.partition, offset);
+                } else {
+                    sent.attempt.failed(1, RDKafkaErrorCode::UnknownTopicId);
+                }
+            }
             Err((error, _)) => {
                 let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Fail);
                 sent.attempt.failed(1, code);

@@ -38,6 +38,8 @@ pub(crate) struct RowTopic {
 #[derive(Default)]
 struct Partition {
     flight: Flight,
+    /// Behind the last record of this process that the brokers acknowledged.
+    acknowledged: AtomicU64,
     end: Mutex<Option<End>>,
     /// An offset at which nothing came although the partition goes on behind it, and since when.
     quiet: Mutex<Option<(u64, Instant)>>,
@@ -88,6 +90,20 @@ impl RowTopic {
     /// For a partition that the topic does not have.
     pub(crate) fn flight(&self, partition: u32) -> &Flight {
         &self.partitions[partition as usize].flight
+    }
+
+    /// Notes where the brokers say that a record of this process stands. Not when it stands before one that was appended earlier: then another topic has the
+    /// name, and positions of the one that was mean nothing in it.
+    ///
+    /// # Panics
+    /// For a partition that the topic does not have.
+    pub(crate) fn takes(&self, partition: u32, offset: u64) -> bool {
+        let acknowledged = &self.partitions[partition as usize].acknowledged;
+        let is_behind = acknowledged.fetch_max(offset.saturating_add(1), Ordering::AcqRel) <= offset;
+        if !is_behind {
+            self.look_again();
+        }
+        is_behind
     }
 
     /// Layouts of the schema, made once for each revision of it.

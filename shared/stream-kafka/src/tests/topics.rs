@@ -53,6 +53,11 @@ async fn a_topic_that_was_made_again_is_another_one() {
     let other = environment.row_log();
     other.ensure(&schema).await.expect("made again");
     assert_ne!(other.identity(&schema).await.expect("an identity"), identity);
+    let too_soon = log.append(&schema, batch(3), rows(&schema, [1])).await;
+    assert!(
+        is_gone(&too_soon),
+        "it stands where no reader of the first one looks: {too_soon:?}"
+    );
     other
         .append(&schema, batch(2), rows(&schema, 0..300))
         .await
