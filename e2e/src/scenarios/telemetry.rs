@@ -71,11 +71,34 @@ const AT: &str = "2026-01-02T03:04:05.000006Z";
 pub async fn plays(suite: &Suite, collector: &Collector) {
     let stage = suite.stage();
     stage.apply(BUNDLE).await;
-    rows_make_one_trace(&stage, suite, collector).await;
+    let kafka_and_cassandra = Told {
+        service: "forebay-ingestion",
+        log: "kafka",
+        online: "cassandra",
+    };
+    rows_make_one_trace(&stage, collector, &kafka_and_cassandra, || suite.logs()).await;
     reads_and_runs_are_traced(&stage, collector).await;
     what_is_not_sampled_is_not_traced(&stage, collector).await;
     metrics_are_as_documented(&stage, suite).await;
     no_key_and_no_value_is_told(suite, collector).await;
+}
+
+/// Plays the part of the rows on one process with embedded storage.
+pub async fn plays_embedded(stage: &Stage, collector: &Collector, logs: impl Fn() -> String) {
+    stage.apply(BUNDLE).await;
+    let embedded = Told {
+        service: "forebay",
+        log: "embedded",
+        online: "embedded",
+    };
+    rows_make_one_trace(stage, collector, &embedded, logs).await;
+}
+
+/// As spans name what an installation is made of.
+struct Told {
+    service: &'static str,
+    log: &'static str,
+    online: &'static str,
 }
 
 /// The headers of a sampled request: its trace and the span it comes from are its own.
@@ -84,7 +107,8 @@ fn sampled(number: u8) -> (String, String) {
     (format!("00-{trace_id}-00f067aa0ba902b7-01"), trace_id)
 }
 
-async fn rows_make_one_trace(stage: &Stage, suite: &Suite, collector: &Collector) {
+async fn rows_make_one_trace(stage: &Stage, collector: &Collector, told: &Told, logs: impl Fn() -> String) {
+    let upsert = format!("{} online_upsert", told.online);
     let (traceparent, trace_id) = sampled(1);
     let group = stage.group("facts");
     let row = |name: &str, price: f64| json!({"item_name": name, "item_id": KEY_NUMBER, "event_time": AT, "label": LABEL, "price": price});
@@ -112,8 +136,7 @@ async fn rows_make_one_trace(stage: &Stage, suite: &Suite, collector: &Collector
         let spans = collector.trace(&trace_id);
         let has = |name: &str| spans.iter().any(|span| span.name == name);
         let root = "POST /v1/rows/{group}";
-        match has(&online) && has(&offline) && has(root) && has("cassandra online_upsert") && has("lake offline_append")
-        {
+        match has(&online) && has(&offline) && has(root) && has(&upsert) && has("lake offline_append") {
             true => Ok(spans),
             false => Err(format!("{spans:#?}")),
         }
@@ -126,7 +149,7 @@ async fn rows_make_one_trace(stage: &Stage, suite: &Suite, collector: &Collector
     };
     let root = one("POST /v1/rows/{group}");
     assert_eq!((root.parent_id.as_str(), root.kind), ("00f067aa0ba902b7", 2));
-    assert_eq!(root.service, "forebay-ingestion");
+    assert_eq!(root.service, told.service);
     assert_eq!(root.attribute("http.route"), Some("/v1/rows/{group}"));
     assert_eq!(root.attribute("http.request.method"), Some("POST"));
     assert!(
@@ -136,8 +159,8 @@ async fn rows_make_one_trace(stage: &Stage, suite: &Suite, collector: &Collector
     );
     let append = one(&format!("send {group}"));
     assert_eq!((&append.parent_id, append.kind), (&root.span_id, 4));
-    assert_eq!(append.attribute("messaging.system"), Some("kafka"));
-    for (store, backend) in [(&online, "cassandra online_upsert"), (&offline, "lake offline_append")] {
+    assert_eq!(append.attribute("messaging.system"), Some(told.log));
+    for (store, backend) in [(&online, upsert.as_str()), (&offline, "lake offline_append")] {
         let sink = one(store);
         assert_eq!((&sink.parent_id, sink.kind), (&append.span_id, 5));
         assert_eq!(sink.attribute("forebay.group"), Some(group.as_str()));
@@ -145,7 +168,7 @@ async fn rows_make_one_trace(stage: &Stage, suite: &Suite, collector: &Collector
         assert!(sink.end > root.start, "{sink:?}");
     }
     // Lines of the log within the request name its trace, its span and its id.
-    let logs = suite.logs();
+    let logs = logs();
     let line = logs
         .lines()
         .find(|line| line.contains(&trace_id) && line.contains("answered"))
