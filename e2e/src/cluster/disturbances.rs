@@ -38,6 +38,9 @@ impl Load {
         tokio::time::sleep(CALM).await;
         let summary = self.callers.tally.take();
         world.report.figure(what, &summary);
+        for failure in summary.shown.iter().take(3) {
+            eprintln!("        {failure}");
+        }
         if must {
             let step = format!("{what}: no request failed");
             let all_answered = async {
