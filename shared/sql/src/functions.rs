@@ -1,4 +1,5 @@
-//! The functions that SQL may call: the engine's defaults, the same for batch queries and for expressions.
+//! The functions that SQL may call: the engine's defaults, the same for batch queries and for expressions. Those that need rows are there with the feature
+//! `queries`.
 
 use std::{
     collections::HashMap,
@@ -31,16 +32,22 @@ pub(crate) static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| Functions {
         |f| f.name(),
         |f| f.aliases(),
     ),
+    #[cfg(feature = "queries")]
     aggregate: by_name(
         datafusion_functions_aggregate::all_default_aggregate_functions(),
         |f| f.name(),
         |f| f.aliases(),
     ),
+    #[cfg(feature = "queries")]
     window: by_name(
         datafusion_functions_window::all_default_window_functions(),
         |f| f.name(),
         |f| f.aliases(),
     ),
+    #[cfg(not(feature = "queries"))]
+    aggregate: HashMap::new(),
+    #[cfg(not(feature = "queries"))]
+    window: HashMap::new(),
     planners: expr_planners(),
     options: options(),
 });
@@ -67,7 +74,9 @@ pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
         Arc::new(datafusion_functions_nested::planner::FieldAccessPlanner),
         Arc::new(datafusion_functions::datetime::planner::DatetimeFunctionPlanner),
         Arc::new(datafusion_functions::unicode::planner::UnicodeFunctionPlanner),
+        #[cfg(feature = "queries")]
         Arc::new(datafusion_functions_aggregate::planner::AggregateFunctionPlanner),
+        #[cfg(feature = "queries")]
         Arc::new(datafusion_functions_window::planner::WindowFunctionPlanner),
     ]
 }
