@@ -58,7 +58,7 @@ enum Command {
     /// Brings up Kubernetes on this machine, installs the chart, runs the scenarios, kills, scales, upgrades and uninstalls under load, and ends with
     /// figures. Takes root, containerd and about half an hour.
     Cluster {
-        /// Only these parts, such as `scenarios`, `kills`, `scaling`, `upgrades`, `validation`, `uninstall`, `evaluation`, `readme`.
+        /// Only these parts, such as `scenarios`, `telemetry`, `kills`, `scaling`, `upgrades`, `validation`, `uninstall`, `evaluation`, `readme`.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
         /// Leave the cluster running in the end, with the suite in it, until this is ended.
