@@ -1,6 +1,6 @@
 //! LMDB as both stores use it: one environment per folder, opened once, and its errors as errors of a store.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path, time::Duration};
 
 use forebay_storage::{Result, StorageError};
 use heed::{Env, EnvOpenOptions, MdbError};
@@ -9,6 +9,9 @@ use crate::failure;
 
 /// Threads that may read at the same moment; every thread that ever read counts until it ends.
 const READERS: u32 = 2_048;
+
+/// How long an environment that nobody uses any more may take to be closed.
+const CLOSES_WITHIN: Duration = Duration::from_secs(10);
 
 /// Opens the environment in `folder`, making it if it is not there. `map_bytes` is the most it can ever hold; only what is used takes space.
 ///
@@ -19,9 +22,20 @@ const READERS: u32 = 2_048;
 )]
 pub(crate) fn open(what: &'static str, folder: &Path, map_bytes: usize, databases: u32) -> Result<Env> {
     std::fs::create_dir_all(folder).map_err(|error| failure::io(what, error))?;
+    wait_until_closed(folder);
     let mut options = EnvOpenOptions::new();
     options.map_size(map_bytes).max_dbs(databases).max_readers(READERS);
     unsafe { options.open(folder) }.map_err(|error| failed(what, error))
+}
+
+/// A store of this process that was dropped a moment ago: a thread that has just answered for it may hold it a little longer.
+fn wait_until_closed(folder: &Path) {
+    let Ok(folder) = folder.canonicalize() else {
+        return;
+    };
+    if let Some(closing) = heed::env_closing_event(folder) {
+        closing.wait_timeout(CLOSES_WITHIN);
+    }
 }
 
 /// An error of a commit. LMDB says of a disk that became full in the middle of a write only that it failed; then one more page is tried after the end of

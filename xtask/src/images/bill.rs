@@ -125,7 +125,8 @@ fn of_program(mut bill: Value, crates: &BTreeSet<String>, image: Image, labels: 
     if let Some(dependencies) = bill["dependencies"].as_array_mut() {
         dependencies.retain(|dependency| kept.contains(text(&dependency["ref"])));
         for dependency in dependencies {
-            if let Some(on) = dependency["dependsOn"].as_array_mut() {
+            // Asked for by index, what is not there would be made.
+            if let Some(on) = dependency.get_mut("dependsOn").and_then(Value::as_array_mut) {
                 on.retain(|reference| kept.contains(text(reference)));
             }
         }
