@@ -1,9 +1,8 @@
 //! Clients of other projects, in Python.
 
-use std::path::Path;
 use std::sync::OnceLock;
 
-use forebay_testbed::Python;
+use forebay_testbed::{Python, checkout};
 
 use crate::lake::Lake;
 
@@ -19,7 +18,7 @@ pub fn run_on(lake: &Lake, script: &str, arguments: &[&str]) -> String {
 
 fn run_with(mut variables: Vec<(&str, String)>, script: &str, arguments: &[&str]) -> String {
     static PYTHON: OnceLock<Python> = OnceLock::new();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    let folder = checkout().join("e2e/python");
     let python = PYTHON.get_or_init(|| Python::with(&folder.join("requirements.txt")));
     variables.push(("FEAST_USAGE", "False".to_owned()));
     python.run_with(&variables, &folder.join(script), arguments, "")

@@ -13,7 +13,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use tempfile::TempDir;
 
 use crate::cassandra::temporary;
-use crate::{Error, Port, command, download};
+use crate::{Error, Port, checkout, command, download};
 
 /// The address of the pods' bridge: this machine as pods see it.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
@@ -243,7 +243,7 @@ fn is_installed(program: impl AsRef<OsStr>) -> bool {
 }
 
 fn scripts() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes")
+    checkout().join("testbed/kubernetes")
 }
 
 /// The folder of Kubernetes' programs, built by the first call of a machine.

@@ -14,6 +14,7 @@
 
 mod authority;
 mod cassandra;
+mod checkout;
 mod command;
 mod download;
 mod error;
@@ -29,6 +30,7 @@ mod supervised;
 
 pub use authority::{Authority, Certified};
 pub use cassandra::{Cassandra, CassandraOptions, CommitlogSync};
+pub use checkout::checkout;
 pub use error::Error;
 pub use kafka::{Broker, Kafka, KafkaOptions, KafkaSecurity};
 pub use kubernetes::Kubernetes;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use forebay_testbed::checkout;
+
 use crate::http;
 use crate::shell::{self, Error};
 
@@ -59,7 +61,7 @@ pub fn run(options: &Options) -> Result<(), Error> {
 fn tour(forebay: &Path, data_dir: &Path, url: &str) -> Result<(), Error> {
     let client = |words: &[&str]| {
         let mut command = Command::new(forebay);
-        command.args(words).env("FOREBAY_URL", url).current_dir(shell::root());
+        command.args(words).env("FOREBAY_URL", url).current_dir(checkout());
         step(&mut command)
     };
     let events = |name: &str| data_dir.join("events").join(name).display().to_string();

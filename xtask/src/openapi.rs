@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use forebay_testbed::checkout;
+
 use crate::shell::{self, Error};
 use crate::tools;
 
@@ -17,10 +19,7 @@ pub fn renew() -> Result<(), Error> {
     }
     shell::run(test.arg("openapi"))?;
     for document in documents() {
-        println!(
-            "{}",
-            document.strip_prefix(shell::root()).unwrap_or(&document).display()
-        );
+        println!("{}", document.strip_prefix(checkout()).unwrap_or(&document).display());
     }
     Ok(())
 }
@@ -36,7 +35,7 @@ pub fn lint() -> Result<(), Error> {
         }
     }
     let mut lint = Command::new(tools::redocly()?);
-    lint.arg("lint").args(documents()).current_dir(shell::root());
+    lint.arg("lint").args(documents()).current_dir(checkout());
     lint.env("REDOCLY_TELEMETRY", "off")
         .env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
     shell::run(&mut lint)
@@ -46,7 +45,7 @@ pub fn lint() -> Result<(), Error> {
 pub fn by_service() -> impl Iterator<Item = (&'static str, PathBuf)> {
     SERVICES
         .into_iter()
-        .map(|service| (service, shell::root().join(format!("openapi/{service}.json"))))
+        .map(|service| (service, checkout().join(format!("openapi/{service}.json"))))
 }
 
 fn documents() -> impl Iterator<Item = PathBuf> {

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use forebay_testbed::checkout;
+
 /// Why a command of the project failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -29,11 +31,6 @@ impl Error {
     }
 }
 
-/// The checkout.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
-}
-
 /// What may be kept between runs and checkouts: tools, virtual environments.
 pub fn cache() -> PathBuf {
     let from = |name| {
@@ -43,15 +40,15 @@ pub fn cache() -> PathBuf {
     };
     from("XDG_CACHE_HOME")
         .or_else(|| from("HOME").map(|home| home.join(".cache")))
-        .unwrap_or_else(|| root().join("target/cache"))
+        .unwrap_or_else(|| checkout().join("target/cache"))
         .join("forebay")
 }
 
 /// The folder that cargo builds into.
 pub fn target() -> PathBuf {
     match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(folder) => root().join(folder),
-        None => root().join("target"),
+        Some(folder) => checkout().join(folder),
+        None => checkout().join("target"),
     }
 }
 
@@ -59,7 +56,7 @@ pub fn target() -> PathBuf {
 /// everything behind them, whenever somebody types `cargo` instead of `cargo xtask`.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
+    command.current_dir(checkout());
     for (name, _) in std::env::vars_os() {
         let of_this_package = name
             .to_str()

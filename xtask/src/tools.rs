@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use forebay_testbed::checkout;
+
 use crate::schemas;
 use crate::shell::{self, Error};
 
@@ -65,9 +67,7 @@ pub fn kubernetes() -> Result<PathBuf, Error> {
             folder.display()
         );
         let mut install = Command::new("bash");
-        install
-            .arg(shell::root().join("testbed/kubernetes/tools.sh"))
-            .arg(&folder);
+        install.arg(checkout().join("testbed/kubernetes/tools.sh")).arg(&folder);
         shell::run(install.arg("unittest").env("JOBS", jobs()))?;
     }
     Ok(folder)

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use forebay_testbed::{Kubernetes, S3Address};
+use forebay_testbed::{Kubernetes, S3Address, checkout};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -114,9 +114,8 @@ impl Desk {
         let folder = cluster.folder().join("desk");
         let programs = folder.join("bin");
         std::fs::create_dir_all(&programs).expect("a folder");
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         for name in ["charts", "examples"] {
-            symlink(checkout.join(name), folder.join(name)).expect("a link");
+            symlink(checkout().join(name), folder.join(name)).expect("a link");
         }
         symlink(binary::forebay(), programs.join("forebay")).expect("a link");
         symlink(cluster.kubectl().get_program(), programs.join("kubectl")).expect("a link");

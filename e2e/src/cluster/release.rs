@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use forebay_testbed::S3Address;
+use forebay_testbed::{S3Address, checkout};
 use serde_json::{Value, json};
 
 use super::kube::Kube;
@@ -23,7 +23,7 @@ const TIMEOUT: &str = "600s";
 
 /// The chart in the checkout.
 pub(super) fn chart() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/forebay")
+    checkout().join("charts/forebay")
 }
 
 /// A release of the chart and the values that it is installed with.

@@ -4,6 +4,8 @@ mod all_tests;
 pub mod helm;
 mod links;
 
+use forebay_testbed::checkout;
+
 use crate::openapi;
 use crate::shell::{self, Error};
 use crate::tools;
@@ -77,7 +79,7 @@ fn deny() -> Result<(), Error> {
     let mut deny = std::process::Command::new(tools::cargo_deny()?);
     shell::run(
         deny.args(["--workspace", "check", "bans", "licenses", "sources"])
-            .current_dir(shell::root()),
+            .current_dir(checkout()),
     )
 }
 

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::builder::{Builder, buildah};
+use forebay_testbed::checkout;
+
 use crate::shell::{self, Error};
 
 /// Debian's name of the system in it.
@@ -22,7 +24,7 @@ pub fn build_image(builder: &Builder) -> Result<String, Error> {
     let toolchain = shell::output(
         Command::new("rustup")
             .args(["show", "active-toolchain"])
-            .current_dir(shell::root()),
+            .current_dir(checkout()),
     )?;
     let toolchain = toolchain.split_whitespace().next().unwrap_or_default();
     let channel = toolchain.split('-').next().unwrap_or_default();
@@ -65,7 +67,7 @@ fn make(image: &str, toolchain: &str) -> Result<(), Error> {
     let sysroot = shell::output(
         Command::new("rustc")
             .args(["--print", "sysroot"])
-            .current_dir(shell::root()),
+            .current_dir(checkout()),
     )?;
     let mut pack = Command::new("tar");
     pack.args(["--create", "--dereference", "--exclude=share/doc", "--file"])

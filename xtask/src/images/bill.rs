@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::Image;
 use super::builder::Labels;
+use forebay_testbed::checkout;
+
 use crate::shell::{self, Error};
 use crate::tools;
 
@@ -42,7 +44,7 @@ fn of_workspace(copy: &Path, image: Image, labels: &Labels) -> Result<Value, Err
     let files = "git ls-files -z --cached --others --exclude-standard | tar --create --null --files-from=- --ignore-failed-read 2>/dev/null";
     let unpack = format!("{files} | tar --extract --directory \"$1\"");
     let mut fill = Command::new("sh");
-    fill.args(["-c", &unpack, "sh"]).arg(copy).current_dir(shell::root());
+    fill.args(["-c", &unpack, "sh"]).arg(copy).current_dir(checkout());
     shell::run(&mut fill)?;
 
     let metadata = shell::output(shell::cargo().args(["metadata", "--locked", "--no-deps", "--format-version", "1"]))?;
@@ -53,7 +55,7 @@ fn of_workspace(copy: &Path, image: Image, labels: &Labels) -> Result<Value, Err
         .flatten()
         .find(|package| package["name"] == image.package)
         .and_then(|package| package["manifest_path"].as_str())
-        .and_then(|manifest| Path::new(manifest).strip_prefix(shell::root()).ok())
+        .and_then(|manifest| Path::new(manifest).strip_prefix(checkout()).ok())
         .map(|manifest| copy.join(manifest))
         .ok_or_else(|| Error::Other(format!("there is no package {}", image.package)))?;
     let mut bill = Command::new(tools::cargo_cyclonedx()?);

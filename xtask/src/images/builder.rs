@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::Image;
+use forebay_testbed::checkout;
+
 use crate::shell::{self, Error};
 
 /// Whom this machine trusts, where Debian has it.
@@ -33,7 +35,7 @@ impl Labels {
     pub fn of_checkout() -> Result<Self, Error> {
         let git = |arguments: &[&str]| {
             let mut git = Command::new("git");
-            git.args(arguments).env("TZ", "UTC0").current_dir(shell::root());
+            git.args(arguments).env("TZ", "UTC0").current_dir(checkout());
             let said = shell::output(&mut git)?;
             Ok::<_, Error>(said.trim().to_owned())
         };
@@ -122,9 +124,7 @@ impl Builder {
         for argument in arguments {
             build.args(["--build-arg", &argument]);
         }
-        build
-            .args(["--target", image.target, "--tag", &name])
-            .arg(shell::root());
+        build.args(["--target", image.target, "--tag", &name]).arg(checkout());
         shell::run(&mut build)?;
         match self {
             Builder::Buildx => Ok(()),

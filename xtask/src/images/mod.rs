@@ -110,10 +110,12 @@ fn asked(services: &[String]) -> Result<Vec<Image>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use forebay_testbed::checkout;
+
     use super::*;
 
     fn dockerfile() -> String {
-        std::fs::read_to_string(shell::root().join("Dockerfile")).expect("the Dockerfile")
+        std::fs::read_to_string(checkout().join("Dockerfile")).expect("the Dockerfile")
     }
 
     /// The packages that the Dockerfile hands to `program.sh`, behind their features.
@@ -150,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_dockerfile_has_the_toolchain_of_the_checkout() {
-        let toolchain = std::fs::read_to_string(shell::root().join("rust-toolchain.toml")).expect("there");
+        let toolchain = std::fs::read_to_string(checkout().join("rust-toolchain.toml")).expect("there");
         let (_, channel) = toolchain.split_once("channel = \"").expect("a channel");
         let (channel, _) = channel.split_once('"').expect("a channel");
         assert!(dockerfile().contains(&format!("\nARG BUILD_IMAGE={}\n", bases::name(channel))));

@@ -1,6 +1,5 @@
 //! Confluent's own client and serializers against this registry.
 
-use std::path::Path;
 
 use forebay_model::{EntityKey, LayoutNumber, Timestamp, Value as Plain};
 use forebay_rows::{
@@ -8,7 +7,7 @@ use forebay_rows::{
     avro::{AvroDecoder, AvroEncoder, of_schema_id, read_wire_head, schema_id, topic_name, write_wire_head},
     values,
 };
-use forebay_testbed::Python;
+use forebay_testbed::{Python, checkout};
 use serde_json::{Value, json};
 
 use crate::testing::{CONTRACT, Running};
@@ -71,7 +70,7 @@ async fn rows_in_both_directions() {
     let (url, topic) = (running.server.url(""), topic_name(None, schema));
     let input = json!({"ours": hex(&ours), "row": row}).to_string();
     let printed = tokio::task::block_in_place(|| {
-        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+        let python = checkout().join("services/registry/python");
         Python::with(&python.join("requirements.txt")).run(
             &python.join("schema_registry.py"),
             &[url.trim_end_matches('/'), &topic],

@@ -1,6 +1,6 @@
 //! The documents under openapi/ are those of the code.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ const RENEW: &str = "FOREBAY_RENEW_OPENAPI";
 /// # Panics
 /// When the file is missing, is not JSON, or says something else; the message names the command that renews it.
 pub fn assert_checked_in(name: &str, document: &Value) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../openapi");
+    let folder = documents();
     let file = folder.join(format!("{name}.json"));
     if std::env::var_os(RENEW).is_some_and(|value| value == "1") {
         let written = std::fs::create_dir_all(&folder).and_then(|()| std::fs::write(&file, format!("{document:#}\n")));
@@ -25,6 +25,12 @@ pub fn assert_checked_in(name: &str, document: &Value) {
     if let Some(place) = difference(&checked_in, document, "") {
         panic!("openapi/{name}.json is stale at {place:?}; run `cargo xtask openapi` and commit what it writes");
     }
+}
+
+/// Their folder in the checkout that the test runs in, which cargo names at run time: another one may have built the test.
+fn documents() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package).join("../../openapi")
 }
 
 /// The JSON pointer of the first difference.

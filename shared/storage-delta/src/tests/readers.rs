@@ -1,6 +1,6 @@
 //! A table is read by other projects, and they see the rows that Forebay sees.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use arrow::{
     array::{
@@ -14,7 +14,7 @@ use forebay_rows::arrow_types::EVENT_TIME;
 use forebay_storage::{
     Advance, Append, CommitIdentity, Compacted, Compaction, OfflineStore, Provision, Retention, conformance::schemas,
 };
-use forebay_testbed::{Python, S3Address};
+use forebay_testbed::{Python, S3Address, checkout};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value as Json, json};
 
@@ -139,7 +139,7 @@ async fn all_agree(lake: &Lake, schema: &Arc<GroupSchema>, when: &str) {
             }),
         };
         let printed = tokio::task::spawn_blocking(move || {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+            let folder = checkout().join("shared/storage-delta/python");
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let python = Python::with(&folder.join("requirements.txt"));
             python.run(&folder.join("read.py"), &arguments, &options.to_string())

@@ -1,6 +1,6 @@
 //! Confluent's client reads what we append and writes what we read, with schemas from a registry.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use forebay_model::{
     DataType, EntityKey, Generation, GroupId, GroupSchema, KeyColumn, KeyType, LayoutNumber, Name, Slot, Timestamp,
@@ -8,7 +8,7 @@ use forebay_model::{
 };
 use forebay_rows::{Layouts, RowHead, RowsWriter, avro::subject, values};
 use forebay_storage::{LogRow, LoggedRow, Provision, RowLog};
-use forebay_testbed::Python;
+use forebay_testbed::{Python, checkout};
 use serde_json::{Value, json};
 
 use super::{
@@ -151,7 +151,7 @@ fn by_number(schema: &GroupSchema, all: BTreeMap<u32, Vec<LoggedRow>>) -> BTreeM
 
 /// What the script prints.
 fn run(arguments: &[&str], input: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
+    let folder = checkout().join("shared/stream-kafka/python");
     tokio::task::block_in_place(|| {
         Python::with(&folder.join("requirements.txt")).run(&folder.join("rows.py"), arguments, input)
     })

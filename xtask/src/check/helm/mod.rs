@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Count;
+use forebay_testbed::checkout;
+
 use crate::shell::{self, Error};
 use render::Rendered;
 use tools::Tools;
@@ -20,7 +22,7 @@ pub use readme::renew;
 
 /// The folder of the chart.
 fn chart() -> PathBuf {
-    shell::root().join("charts/forebay")
+    checkout().join("charts/forebay")
 }
 
 /// Everything that can be said about the chart without a cluster.
@@ -64,7 +66,7 @@ pub fn run() -> Count {
 
 /// The path within the checkout.
 fn shown(path: &Path) -> std::path::Display<'_> {
-    path.strip_prefix(shell::root()).unwrap_or(path).display()
+    path.strip_prefix(checkout()).unwrap_or(path).display()
 }
 
 /// A file of the checkout.

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::metrics::Metrics;
 use super::{Rendered, Tools, chart, read};
+use forebay_testbed::checkout;
+
 use crate::shell::{self, Error};
 
 const OPERATIONS: &str = "docs/operations.md";
@@ -18,7 +20,7 @@ const PLAYED: &str = "production-values.yaml";
 
 /// Checks rules and dashboard.
 pub fn check(tools: &Tools, all: &[Rendered]) -> Result<(), Error> {
-    let operations = read(&shell::root().join(OPERATIONS))?;
+    let operations = read(&checkout().join(OPERATIONS))?;
     let (metrics, anchors) = (Metrics::documented(&operations), anchors(&operations));
     let folder = tempfile::tempdir().map_err(Error::file(Path::new("a temporary folder")))?;
     let mut wrong = Vec::new();

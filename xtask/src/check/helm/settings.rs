@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::{chart, read};
-use crate::shell::{self, Error};
+use forebay_testbed::checkout;
+
+use crate::shell::Error;
 
 /// What the chart decides, so that values cannot say it.
 const OWN: [&str; 6] = [
@@ -26,7 +28,7 @@ const SECRET: [&str; 4] = [
 
 /// Compares the two.
 pub fn check() -> Result<(), Error> {
-    let documented = documented(&read(&shell::root().join("docs/configuration.md"))?);
+    let documented = documented(&read(&checkout().join("docs/configuration.md"))?);
     let text = read(&chart().join("values.schema.json"))?;
     let schema: Value = serde_json::from_str(&text).map_err(|error| Error::Other(error.to_string()))?;
     let wrong = wrong(&documented, &schema);

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{chart, shown};
+use forebay_testbed::checkout;
+
 use crate::shell::{self, Error};
 use crate::{schemas, tools, yaml};
 
@@ -55,7 +57,7 @@ impl Tools {
 
     /// Skaffold's own schema; to kubeconform it is one more kind.
     pub fn validate_skaffold(&self) -> Result<(), Error> {
-        let file = shell::root().join("skaffold.yaml");
+        let file = checkout().join("skaffold.yaml");
         let version = yaml::documents(&super::read(&file)?)?
             .first()
             .and_then(|document| document["apiVersion"].as_str().map(str::to_owned));
