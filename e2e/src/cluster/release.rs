@@ -1,6 +1,6 @@
 //! The chart, installed as `forebay` over the servers beside the cluster.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use forebay_testbed::{S3Address, checkout};
 use serde_json::{Value, json};

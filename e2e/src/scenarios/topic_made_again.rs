@@ -90,6 +90,17 @@ pub async fn plays(suite: &Suite, brokers: &str) {
         );
     }
 
+    // Nor does a copy that starts now, which never saw the topic as it was.
+    suite.restart("ingestion", 0).await;
+    let started = Http::new(suite.copies_of("ingestion")[0].http.base_url.clone());
+    let answer = started.post(&path, &late).await;
+    assert!(
+        answer.status == 503 && answer.text().contains("made again"),
+        "{}: {}",
+        answer.status,
+        answer.text()
+    );
+
     // What both stores hold is there.
     let scores: Vec<Value> = (0..count).map(|id| json!(id as f64)).collect();
     let ids: Vec<i64> = (0..count).collect();

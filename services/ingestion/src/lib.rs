@@ -14,6 +14,7 @@ mod measures;
 pub mod program;
 mod receipt;
 mod replay;
+mod same_log;
 mod sinks;
 mod state;
 mod tables;

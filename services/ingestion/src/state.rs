@@ -12,6 +12,7 @@ use crate::{
     follower::Followed,
     intake::Budget,
     measures::{METRICS, Measures},
+    same_log::SameLogs,
 };
 
 /// What ingestion works with.
@@ -49,6 +50,7 @@ pub struct State {
     pub followed: Arc<Followed>,
     /// Whether what was acknowledged before the start is online.
     pub replay: Arc<Replay>,
+    pub(crate) same_logs: SameLogs,
     pub(crate) budget: Budget,
     pub(crate) measures: Arc<Measures>,
     /// Idempotency keys whose requests are being worked on by this process.
@@ -72,6 +74,7 @@ impl State {
             signals,
             followed: Arc::default(),
             replay: Arc::default(),
+            same_logs: SameLogs::default(),
             in_flight: Arc::new(InFlight::new(deps.clock.clone())),
             budget: Budget::new(deps.intake.memory_bytes),
             measures: Arc::default(),

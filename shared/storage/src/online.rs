@@ -144,7 +144,7 @@ pub struct Swept {
 #[async_trait]
 pub trait OnlineStore: Provision {
     /// Brings rows of one group into the store. When it returns, readers see them or newer ones. `progress` becomes durable together with the rows or
-    /// after them, never before; it may lag behind what readers see.
+    /// after them, never before; it may lag behind what readers see. Without rows the group needs no table here.
     async fn upsert(&self, schema: &Arc<GroupSchema>, rows: Vec<OnlineRow>, progress: Option<Progress>) -> Result<()>;
 
     /// The durable progress of a consumer: where it must resume after a crash. `None` when it never made any.

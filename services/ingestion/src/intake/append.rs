@@ -162,12 +162,11 @@ pub async fn append(
     let appended = if rows.is_empty() {
         Vec::new()
     } else {
-        state
-            .deps
-            .row_log
-            .append(&group.schema, batch, rows)
-            .await
-            .map_err(unavailable)?
+        let deps = &state.deps;
+        let known = state.same_logs.check(deps, &group.schema).await;
+        known.map_err(unavailable)?;
+        let appending = deps.row_log.append(&group.schema, batch, rows);
+        appending.await.map_err(unavailable)?
     };
     drop(ingest_time);
     let receipt = Receipt {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use forebay_model::{GroupSchema, Timestamp};
 use forebay_rows::RowHead;
-use forebay_storage::{CommitNotes, LoggedRow, OnlineStore, Progress, Result, StorageError, Topic};
+use forebay_storage::{CommitNotes, LoggedRow, OnlineStore, Result, StorageError, Topic};
 use uuid::Uuid;
 
 use super::{
@@ -12,7 +12,10 @@ use super::{
     boundaries::Boundaries,
     taken::{LASTS, Taken},
 };
-use crate::{Deps, State, Store};
+use crate::{
+    Deps, State, Store,
+    same_log::{self, Noted},
+};
 
 /// Names of the consumers of a topic.
 pub(crate) const ONLINE: &str = "online";
@@ -23,11 +26,6 @@ pub(crate) const LOG_NOTE: &str = "log";
 /// The input of the online sink, as the online store remembers it.
 pub(crate) fn online_consumer(topic: Topic, partition: u32) -> String {
     format!("rows/{}.{}/{partition}", topic.group.0, topic.generation.0)
-}
-
-/// Under this name the online store remembers which topic the online sink's positions are of.
-fn log_consumer(topic: Topic) -> String {
-    format!("log/{}.{}", topic.group.0, topic.generation.0)
 }
 
 /// Where both sinks begin.
@@ -102,7 +100,6 @@ pub(crate) async fn start(
     let partitions = u32::try_from(bounds.len()).unwrap_or(u32::MAX);
     let mut online_positions = None;
     if online {
-        same_log(&*deps.online, schema, log).await?;
         let positions = online_positions_of(deps, topic, partitions).await?;
         online_positions = Some(begin(deps, "online", &positions, &bounds, log)?);
     }
@@ -112,7 +109,11 @@ pub(crate) async fn start(
         offline_positions = Some(begin(deps, "offline", &positions, &bounds, log)?);
     }
     let both = online_positions.iter().chain(&offline_positions).flatten();
-    let nexts: Vec<u64> = both.map(|(_, next)| *next).collect();
+    let (positions, nexts): (Vec<u64>, Vec<u64>) = both.copied().unzip();
+    if let Some(log) = log {
+        let is_new = positions.iter().all(|position| *position == 0);
+        same_log(&*deps.online, schema, log, is_new).await?;
+    }
     let notes = match offline {
         // Of the rows that are still to come, none can repeat a batch that is older.
         true => {
@@ -220,25 +221,19 @@ fn begin(
     Ok(begins)
 }
 
-/// Compares the topic with the one that the online positions are of, and remembers the first one.
-async fn same_log(online: &dyn OnlineStore, schema: &Arc<GroupSchema>, log: Option<Uuid>) -> Result<(), StartError> {
-    let Some(log) = log else {
-        return Ok(());
-    };
-    let topic = Topic::of(schema);
-    let number = i64::try_from(log.as_u128() & u128::from(i64::MAX.cast_unsigned())).unwrap_or_default();
-    match online.progress(&log_consumer(topic)).await? {
-        Some(known) if known == number => Ok(()),
-        Some(_) => Err(StartError::Remade {
-            detail: format!("this is topic {log}, and the online positions are of another one"),
+/// Compares the topic with the one that the positions are of, and remembers the first one. As long as nothing was brought in, another one is as good.
+async fn same_log(
+    online: &dyn OnlineStore,
+    schema: &Arc<GroupSchema>,
+    log: Uuid,
+    is_new: bool,
+) -> Result<(), StartError> {
+    match same_log::noted(online, Topic::of(schema), log).await? {
+        Noted::This => Ok(()),
+        Noted::Another if !is_new => Err(StartError::Remade {
+            detail: format!("this is topic {log}, and the positions are of another one"),
         }),
-        None => {
-            let progress = Progress {
-                consumer: log_consumer(topic),
-                position: number,
-            };
-            Ok(online.upsert(schema, Vec::new(), Some(progress)).await?)
-        }
+        Noted::Nothing | Noted::Another => Ok(same_log::note(online, schema, log).await?),
     }
 }
 

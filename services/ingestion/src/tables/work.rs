@@ -125,6 +125,12 @@ pub(crate) async fn supervise(state: AppState, stop: CancellationToken) {
 
 /// Works on one table whenever this process has its lease, until it is told to stop or the group is gone.
 async fn table(context: Context, stop: CancellationToken) {
+    if let Some(group) = context.group()
+        && group.uses_row_log()
+    {
+        let state = &context.state;
+        let _ = elsewhere(&context, &stop, state.same_logs.learn(&state.deps, &group.schema)).await;
+    }
     let mut backoff = Backoff::default();
     // Until then it is kept, whoever it belongs to.
     let mut keep_until = Instant::now();

@@ -472,20 +472,32 @@ async fn a_topic_that_was_made_again_stops_its_group_and_no_other() {
     let shared = world.shared().await;
     *shared.log.identity.lock() = Some(Uuid::from_u128(5));
     let life = shared.process(1, &world, true);
-    life.push("shop.pushed", ANONYMOUS, &rows(0, 10)).await;
-    all_reach(&[&life], "shop.pushed", 10).await;
+    for group in ["shop.pushed", "shop.brief"] {
+        life.push(group, ANONYMOUS, &rows(0, 10)).await;
+        all_reach(&[&life], group, 10).await;
+    }
     life.end().await;
     drop(shared);
 
     let shared = world.shared().await;
     *shared.log.identity.lock() = Some(Uuid::from_u128(6));
     let life = shared.process(1, &world, true);
+    // A process that does not know the topic as it was takes nothing in that no store will hold, ...
+    let Err(error) = take_in(&life, BODY, "k").await else {
+        panic!("no sink takes these rows");
+    };
+    let problem = error.problem();
+    assert!(
+        problem.status == 503 && problem.detail.contains("?purge=true"),
+        "{problem:?}"
+    );
+    // ... and what others put there stays where it is.
     life.push("shop.pushed", ANONYMOUS, &rows(10, 10)).await;
     // A group that had no rows begins with the topic as it is.
-    life.push("shop.offline", ANONYMOUS, &rows(0, 10)).await;
-    let topic = Topic::of(&life.schema("shop.offline"));
+    life.push("shop.online", ANONYMOUS, &rows(0, 10)).await;
+    let topic = Topic::of(&life.schema("shop.online"));
     until("the other group goes on", async || {
-        life.state.positions.reached(Store::Offline, topic, 0) == Some(10)
+        life.state.positions.reached(Store::Online, topic, 0) == Some(10)
     })
     .await;
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -495,6 +507,36 @@ async fn a_topic_that_was_made_again_stops_its_group_and_no_other() {
         "nothing is skipped or brought in twice"
     );
     assert_eq!(life.online("shop.pushed", 3).await, Some((3.0, 3)));
+    life.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_was_made_again_is_known_by_groups_that_are_only_offline() {
+    let world = World::new(eager());
+    let shared = world.shared().await;
+    *shared.log.identity.lock() = Some(Uuid::from_u128(5));
+    let life = shared.process(1, &world, true);
+    let schema = life.schema("shop.offline");
+    let begun = async || life.state.same_logs.check(&life.state.deps, &schema).await.is_ok();
+    assert!(begun().await, "there are no positions yet");
+    life.push("shop.offline", ANONYMOUS, &rows(0, 10)).await;
+    let topic = Topic::of(&schema);
+    until("they are offline", async || {
+        life.state.positions.reached(Store::Offline, topic, 0) == Some(10)
+    })
+    .await;
+    life.state.deps.online.flush().await.expect("flushed");
+    life.end().await;
+    drop(shared);
+
+    let shared = world.shared().await;
+    *shared.log.identity.lock() = Some(Uuid::from_u128(6));
+    let life = shared.process(1, &world, false);
+    let checked = life.state.same_logs.check(&life.state.deps, &schema).await;
+    assert!(
+        matches!(checked, Err(forebay_storage::StorageError::Gone { .. })),
+        "{checked:?}"
+    );
     life.end().await;
 }
 

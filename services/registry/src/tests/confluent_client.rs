@@ -1,6 +1,5 @@
 //! Confluent's own client and serializers against this registry.
 
-
 use forebay_model::{EntityKey, LayoutNumber, Timestamp, Value as Plain};
 use forebay_rows::{
     Layouts, RowsWriter,

@@ -140,40 +140,15 @@ impl Provision for EmbeddedOnlineStore {
 #[async_trait]
 impl OnlineStore for EmbeddedOnlineStore {
     async fn upsert(&self, schema: &Arc<GroupSchema>, rows: Vec<OnlineRow>, progress: Option<Progress>) -> Result<()> {
-        let known = self.shared.table.schema(schema)?;
-        let newest = if known.layout < schema.layout { schema } else { &known };
-        for row in &rows {
-            let head = RowHead::read(&row.row).map_err(corrupt)?;
-            if head.layout > newest.layout {
-                return Err(StorageError::NewerLayout {
-                    group: schema.name.clone(),
-                    found: head.layout,
-                    known: newest.layout,
-                });
-            }
-            if row.key.len() > forebay_model::limits::ENCODED_KEY_LENGTH {
-                return Err(StorageError::corrupt(
-                    WHAT,
-                    "a key is longer than the limit; rows are checked before they come here",
-                ));
-            }
-        }
-        if known.layout < schema.layout {
-            self.ensure(schema).await?;
+        if rows.is_empty() && progress.is_none() {
+            return Ok(());
         }
         self.shared.room().await?;
-        let mut key = prefix_of(schema).to_vec();
-        for row in &rows {
-            key.truncate(PREFIX);
-            key.extend_from_slice(&row.key);
-            self.shared
-                .overlay
-                .insert(&key, &row.row, |new, current| wins_in(newest, new, current))?;
+        if !rows.is_empty() {
+            self.insert(schema, &rows).await?;
         }
         if let Some(progress) = progress {
             self.shared.progress.lock().insert(progress.consumer, progress.position);
-        } else if rows.is_empty() {
-            return Ok(());
         }
         self.shared.changed();
         Ok(())
@@ -255,6 +230,40 @@ impl OnlineStore for EmbeddedOnlineStore {
 }
 
 impl EmbeddedOnlineStore {
+    /// Lays rows over the table, all of them or none.
+    async fn insert(&self, schema: &Arc<GroupSchema>, rows: &[OnlineRow]) -> Result<()> {
+        let known = self.shared.table.schema(schema)?;
+        let newest = if known.layout < schema.layout { schema } else { &known };
+        for row in rows {
+            let head = RowHead::read(&row.row).map_err(corrupt)?;
+            if head.layout > newest.layout {
+                return Err(StorageError::NewerLayout {
+                    group: schema.name.clone(),
+                    found: head.layout,
+                    known: newest.layout,
+                });
+            }
+            if row.key.len() > forebay_model::limits::ENCODED_KEY_LENGTH {
+                return Err(StorageError::corrupt(
+                    WHAT,
+                    "a key is longer than the limit; rows are checked before they come here",
+                ));
+            }
+        }
+        if known.layout < schema.layout {
+            self.ensure(schema).await?;
+        }
+        let mut key = prefix_of(schema).to_vec();
+        for row in rows {
+            key.truncate(PREFIX);
+            key.extend_from_slice(&row.key);
+            self.shared
+                .overlay
+                .insert(&key, &row.row, |new, current| wins_in(newest, new, current))?;
+        }
+        Ok(())
+    }
+
     fn read_group(
         &self,
         snapshot: &RoTxn<'_>,
