@@ -113,8 +113,12 @@ spec:
   topologySpreadConstraints:
     {{- $selector := include "forebay.selector" . | fromYaml }}
     {{- range $settings.topologySpreadConstraints }}
-    {{- /* By the pod template too, so that an old revision's pods do not count for the new one's places. */}}
-    - {{ toYaml (merge (dict) . (dict "labelSelector" (dict "matchLabels" $selector) "matchLabelKeys" (list "pod-template-hash"))) | indent 6 | trim }}
+    {{- /*
+    By the pod template too, so that an old revision's pods do not count for the new one's places. Without nodes that take none of these pods: those of a zone
+    that is gone are tainted, and would hold the other zones to one pod more than its none.
+    */}}
+    {{- $chart := dict "labelSelector" (dict "matchLabels" $selector) "matchLabelKeys" (list "pod-template-hash") "nodeTaintsPolicy" "Honor" }}
+    - {{ toYaml (merge (dict) . $chart) | indent 6 | trim }}
     {{- end }}
   {{- end }}
   containers:
