@@ -55,11 +55,6 @@ app.kubernetes.io/part-of: forebay
 {{ include "forebay.fullname" .root }}{{ if not (has .component (list nil "" "evaluation")) }}-{{ .component }}{{ end }}
 {{- end -}}
 
-{{/* The ConfigMap with forebay.toml. Takes (dict "root" $ "own" name of the chart's). */}}
-{{- define "forebay.configMapName" -}}
-{{ default .own .root.Values.existingConfigMap }}
-{{- end -}}
-
 {{/* Name, namespace, labels and annotations of an object. Takes (dict "root" $ "component" name "suffix" "" "labels" (dict) "annotations" (dict)). */}}
 {{- define "forebay.metadata" -}}
 name: {{ include "forebay.objectName" . }}{{ .suffix }}

@@ -15,11 +15,40 @@
 {{- end }}
 {{- end -}}
 
-{{/* Their volumes. Takes (dict "root" $ "configMap" name). */}}
+{{/*
+The annotation that holds forebay.toml. A ConfigMap would be replaced in place, and pods of the version before that start anew while another rolls out, or
+stands still, would read settings that they may not know. What is in the pod template stays with the ReplicaSet that was made of it, and a rollback brings it
+back.
+*/}}
+{{- define "forebay.settingsAnnotation" -}}
+forebay/settings
+{{- end -}}
+
+{{/* The annotations of a pod. Takes (dict "root" $ "chart" map of the chart's "own" map of the values'); the chart's win. */}}
+{{- define "forebay.podAnnotations" -}}
+{{- $chart := .chart -}}
+{{- if not .root.Values.existingConfigMap -}}
+{{- $file := include "forebay.toml" (dict "name" "" "settings" (include "forebay.config" .root | fromYaml)) -}}
+{{- $chart = set $chart (include "forebay.settingsAnnotation" .root) (print (trim $file) "\n") -}}
+{{- end -}}
+{{- with merge (dict) $chart .own .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Volumes of the configuration and of certificates. Takes (dict "root" $). */}}
 {{- define "forebay.configVolumes" -}}
 - name: config
+  {{- with .root.Values.existingConfigMap }}
   configMap:
-    name: {{ .configMap }}
+    name: {{ . }}
+  {{- else }}
+  downwardAPI:
+    items:
+      - path: forebay.toml
+        fieldRef: {fieldPath: "metadata.annotations['{{ include "forebay.settingsAnnotation" $.root }}']"}
+  {{- end }}
 {{- range $backend, $certificates := .root.Values.certificates }}
 {{- if $certificates.secretName }}
 - name: certificates-{{ $backend }}
@@ -89,13 +118,9 @@ metadata:
     {{- with $settings.podLabels }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  annotations:
-    {{- /* Pods read both at their start only, so a change of either starts them anew. */}}
-    checksum/config: {{ include "forebay.config" $root | sha256sum }}
-    checksum/credentials: {{ toJson $root.Values.credentials | sha256sum }}
-    {{- with merge (dict) $settings.podAnnotations $root.Values.commonAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+  {{- /* Variables are read at the start only, so that a change of credentials starts pods anew. */}}
+  {{- $chart := dict "checksum/credentials" (toJson $root.Values.credentials | sha256sum) }}
+  {{- include "forebay.podAnnotations" (dict "root" $root "chart" $chart "own" $settings.podAnnotations) | trim | nindent 2 }}
 spec:
   serviceAccountName: {{ include "forebay.serviceAccountName" $root }}
   automountServiceAccountToken: false
@@ -159,7 +184,7 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    {{- include "forebay.configVolumes" (dict "root" $root "configMap" (include "forebay.configMapName" (dict "root" $root "own" (include "forebay.fullname" $root)))) | nindent 4 }}
+    {{- include "forebay.configVolumes" (dict "root" $root) | nindent 4 }}
     {{- with concat .volumes $settings.extraVolumes }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
