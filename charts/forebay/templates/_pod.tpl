@@ -177,7 +177,7 @@ spec:
             seconds: {{ $settings.preStopSleepSeconds }}
       {{- end }}
       resources:
-        {{- toYaml $settings.resources | nindent 8 }}
+        {{- include "forebay.resources" $settings.resources | nindent 8 }}
       volumeMounts:
         {{- include "forebay.configMounts" $root | nindent 8 }}
         {{- with concat .mounts $settings.extraVolumeMounts }}

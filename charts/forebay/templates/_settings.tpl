@@ -29,19 +29,53 @@ Takes (dict "below" map "above" map); changes below.
 {{- $own := ternary .root.Values.evaluation (get .root.Values.services .component) (eq .component "evaluation") -}}
 {{- $settings := deepCopy .root.Values.defaults -}}
 {{- include "forebay.overlay" (dict "below" $settings "above" (default (dict) $own)) -}}
+{{- $_ := set $settings "resources" (default (dict) $settings.resources) -}}
 {{ toYaml $settings }}
 {{- end -}}
 
-{{/* Bytes of a quantity such as 20Gi; 0 for what is none. */}}
-{{- define "forebay.bytes" -}}
-{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{/* Thousandths of a quantity such as 20Gi or 250m; 0 for what is none. */}}
+{{- define "forebay.thousandths" -}}
+{{- $units := dict "" 1000 "m" 1 "k" 1e6 "M" 1e9 "G" 1e12 "T" 1e15 "Ki" 1024000 "Mi" 1048576000 "Gi" 1073741824000 "Ti" 1099511627776000 -}}
 {{- $text := toString . -}}
-{{- if regexMatch "^[0-9]+(\\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)?$" $text -}}
+{{- if regexMatch "^[0-9]+(\\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$" $text -}}
 {{- $number := regexFind "^[0-9]+(\\.[0-9]+)?" $text -}}
 {{- mulf (float64 $number) (float64 (get $units (trimPrefix $number $text))) | floor | int64 -}}
 {{- else -}}
 0
 {{- end -}}
+{{- end -}}
+
+{{/* Whole bytes of a quantity. */}}
+{{- define "forebay.bytes" -}}
+{{- div (include "forebay.thousandths" . | int64) 1000 -}}
+{{- end -}}
+
+{{/* What a container takes as resources: a null is none. */}}
+{{- define "forebay.resources" -}}
+{{- $resources := dict -}}
+{{- range $field, $value := . -}}
+{{- if and (kindIs "map" $value) (ne $field "claims") -}}
+{{- $amounts := dict -}}
+{{- range $name, $amount := $value -}}
+{{- if not (kindIs "invalid" $amount) -}}
+{{- $_ := set $amounts $name $amount -}}
+{{- end -}}
+{{- end -}}
+{{- if $amounts -}}
+{{- $_ := set $resources $field $amounts -}}
+{{- end -}}
+{{- else if $value -}}
+{{- $_ := set $resources $field $value -}}
+{{- end -}}
+{{- end -}}
+{{ toYaml $resources }}
+{{- end -}}
+
+{{/* The configuration of the values for one service: what all share, and its own over it. Takes (dict "root" $ "own" map). Gives YAML. */}}
+{{- define "forebay.said" -}}
+{{- $config := deepCopy (default (dict) .root.Values.config) -}}
+{{- include "forebay.overlay" (dict "below" $config "above" (deepCopy (default (dict) .own))) -}}
+{{ toYaml $config }}
 {{- end -}}
 
 {{/* Seconds that a pod may take to end: until balancers know, for its requests, and again as long for its tasks. */}}
