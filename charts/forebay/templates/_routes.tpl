@@ -1,6 +1,7 @@
 {{/*
 The path prefixes of each service. No two services share one, so that plain prefix rules put all of them under one base URL. Probes and /metrics have no
-rule: they are for the cluster. Gives YAML.
+rule: they are for the cluster. A service knows its own contract, and /docs shows those that the process knows: the registry's, or all of them where one
+process is all services. Gives YAML.
 */}}
 {{- define "forebay.prefixes" -}}
 registry:
@@ -21,25 +22,29 @@ registry:
   - /config
   - /mode
   - /docs
-  - /openapi
+  - /openapi/registry.json
 compute:
   - /v1/runs
   - /v1/schedule
   - /v1/streams
+  - /openapi/compute.json
 ingestion:
   - /v1/rows
   - /v1/imports
   - /v1/receipts
   - /v1/rejected
   - /v1/erasures
+  - /openapi/ingestion.json
 online-serving:
   - /v1/online-features
   - /get-online-features
+  - /openapi/online-serving.json
 offline-query:
   - /v1/historical-features
   - /v1/spines
   - /v1/training-sets
   - /v1/statistics
+  - /openapi/offline-query.json
 {{- end -}}
 
 {{/* Who answers which prefixes in this mode: a list of {backend: name of the Service, prefixes: [...]}, as {routes: [...]}. */}}

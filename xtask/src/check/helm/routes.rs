@@ -45,7 +45,7 @@ pub fn check(all: &[Rendered]) -> Result<(), Error> {
     }
 }
 
-/// Every path of every contract with its service, and those of the documentation, which are the registry's.
+/// Every path of every contract with its service, which has the contract too; the page that shows contracts is the registry's.
 fn paths() -> Result<Vec<(String, String)>, Error> {
     let mut paths = Vec::new();
     for (service, document) in openapi::by_service() {
@@ -53,7 +53,7 @@ fn paths() -> Result<Vec<(String, String)>, Error> {
         let document: Value = serde_json::from_str(&text).map_err(|error| Error::Other(error.to_string()))?;
         let of_service = document["paths"].as_object().into_iter().flatten();
         paths.extend(of_service.map(|(path, _)| (path.clone(), service.to_owned())));
-        paths.push((format!("/openapi/{service}.json"), "registry".to_owned()));
+        paths.push((format!("/openapi/{service}.json"), service.to_owned()));
     }
     paths.push(("/docs".to_owned(), "registry".to_owned()));
     Ok(paths)
