@@ -8,16 +8,13 @@ use crate::shell::{self, Error};
 /// Names a folder with images that are there already.
 const IMAGES: &str = "FOREBAY_IMAGES";
 
-/// The tag that the images get.
-const TAG: &str = "dev";
-
 /// Builds the images unless `FOREBAY_IMAGES` names their folder, and runs all parts or these on a cluster of its own.
 pub fn run(only: &[String], keep: bool) -> Result<(), Error> {
     let images = match std::env::var_os(IMAGES) {
         Some(folder) => PathBuf::from(folder),
         None => images::build(&images::Options {
             services: Vec::new(),
-            tag: TAG.to_owned(),
+            tag: images::VERSION.to_owned(),
             folder: None,
         })?,
     };

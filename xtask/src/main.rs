@@ -70,8 +70,8 @@ enum Command {
         /// Only this one, such as `registry` or `forebay`; may be repeated.
         #[arg(long = "service")]
         services: Vec<String>,
-        /// Their tag.
-        #[arg(long, default_value = "dev")]
+        /// Their tag; by default the version, which is what the chart pulls.
+        #[arg(long, default_value = images::VERSION)]
         tag: String,
         /// Where the archives are put; by default `images` in the target folder.
         #[arg(long)]
@@ -121,5 +121,23 @@ fn main() -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_testbed::checkout;
+
+    use super::*;
+
+    #[test]
+    fn images_have_the_tag_that_the_chart_pulls() {
+        let arguments = Arguments::try_parse_from(["cargo xtask", "images"]).expect("no argument is needed");
+        let Command::Images { tag, .. } = arguments.command else {
+            panic!("{arguments:?}");
+        };
+        let chart = std::fs::read_to_string(checkout().join("charts/forebay/Chart.yaml")).expect("there");
+        let chart = yaml::documents(&chart).expect("YAML");
+        assert_eq!(chart[0]["appVersion"], *tag);
     }
 }

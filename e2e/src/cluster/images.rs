@@ -1,8 +1,10 @@
-//! The images that the node gets: archives in the folder that `FOREBAY_IMAGES` names, one for each service and `forebay.tar`.
+//! The images that the node gets: archives in the folder that `FOREBAY_IMAGES` names, one for each service and `forebay.tar`, whatever their tag.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
+
+use serde_json::Value;
 
 use super::release::SERVICES;
 use super::{NEXT, TAG, VERSION, World};
@@ -26,9 +28,11 @@ pub(super) async fn load(world: &mut World) {
             .step(&step, async {
                 let work = tokio::task::spawn_blocking(move || {
                     cluster.import(&archive)?;
-                    [NEXT, VERSION]
+                    let image = format!("forebay/{name}:{}", tag_of(&archive));
+                    [TAG, NEXT, VERSION]
                         .into_iter()
-                        .try_for_each(|tag| cluster.tag(&format!("forebay/{name}:{TAG}"), tag))
+                        .filter(|tag| !image.ends_with(&format!(":{tag}")))
+                        .try_for_each(|tag| cluster.tag(&image, tag))
                 });
                 work.await.expect("no panic").unwrap_or_else(|error| panic!("{error}"));
             })
@@ -51,6 +55,22 @@ pub(super) async fn load(world: &mut World) {
     }
 }
 
+/// The tag of the image in an archive, which has its name in `manifest.json`.
+fn tag_of(archive: &Path) -> String {
+    let mut tar = Command::new("tar");
+    tar.args(["--extract", "--to-stdout", "--file"])
+        .arg(archive)
+        .arg("manifest.json");
+    let manifest = tar.output().expect("tar runs").stdout;
+    tag(&manifest).unwrap_or_else(|| panic!("{} names no image", archive.display()))
+}
+
+fn tag(manifest: &[u8]) -> Option<String> {
+    let manifest: Value = serde_json::from_slice(manifest).ok()?;
+    let (_, tag) = manifest[0]["RepoTags"][0].as_str()?.rsplit_once(':')?;
+    Some(tag.to_owned())
+}
+
 /// The bytes of an archive, and how many they are compressed by gzip.
 fn sizes(archive: &Path) -> (u64, u64) {
     let unpacked = std::fs::metadata(archive).map_or(0, |file| file.len());
@@ -61,4 +81,17 @@ fn sizes(archive: &Path) -> (u64, u64) {
     let compressed = std::io::copy(&mut stream, &mut std::io::sink()).expect("its output");
     child.wait().expect("gzip ends");
     (unpacked, compressed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_names_its_tag() {
+        let manifest = br#"[{"Config": "a.json", "RepoTags": ["example:5000/forebay/registry:0.1.0"], "Layers": []}]"#;
+        assert_eq!(tag(manifest).as_deref(), Some("0.1.0"));
+        assert_eq!(tag(br#"[{"RepoTags": []}]"#), None);
+        assert_eq!(tag(b""), None);
+    }
 }

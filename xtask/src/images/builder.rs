@@ -44,7 +44,7 @@ impl Labels {
             revision.push_str("-modified");
         }
         Ok(Labels {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: super::VERSION.to_owned(),
             revision,
             epoch: git(&["log", "-1", "--format=%ct"])?,
             created: git(&["log", "-1", "--date=format-local:%Y-%m-%dT%H:%M:%SZ", "--format=%cd"])?,

@@ -39,6 +39,9 @@ const fn image(target: &'static str, package: &'static str, features: &'static s
     }
 }
 
+/// The version of all programs, and so of the images.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// What is asked for.
 #[derive(Debug)]
 pub struct Options {
