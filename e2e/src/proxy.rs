@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use crate::http::Http;
 use crate::stage::eventually;
 
-/// Which service has which paths; what no rule names goes to the first.
+/// Which service has which paths, as the chart's Ingress says; what no rule names goes to the first.
 pub const SERVICES: [(&str, &[&str]); 5] = [
     (
         "registry",
@@ -37,9 +37,14 @@ pub const SERVICES: [(&str, &[&str]); 5] = [
             "/subjects",
             "/config",
             "/mode",
+            "/docs",
+            "/openapi/registry.json",
         ],
     ),
-    ("compute", &["/v1/runs", "/v1/schedule", "/v1/streams"]),
+    (
+        "compute",
+        &["/v1/runs", "/v1/schedule", "/v1/streams", "/openapi/compute.json"],
+    ),
     (
         "ingestion",
         &[
@@ -48,9 +53,17 @@ pub const SERVICES: [(&str, &[&str]); 5] = [
             "/v1/receipts",
             "/v1/rejected",
             "/v1/erasures",
+            "/openapi/ingestion.json",
         ],
     ),
-    ("online-serving", &["/v1/online-features", "/get-online-features"]),
+    (
+        "online-serving",
+        &[
+            "/v1/online-features",
+            "/get-online-features",
+            "/openapi/online-serving.json",
+        ],
+    ),
     (
         "offline-query",
         &[
@@ -58,6 +71,7 @@ pub const SERVICES: [(&str, &[&str]); 5] = [
             "/v1/spines",
             "/v1/training-sets",
             "/v1/statistics",
+            "/openapi/offline-query.json",
         ],
     ),
 ];
@@ -252,6 +266,22 @@ mod tests {
         assert_eq!(service_of("/get-online-features"), "online-serving");
         assert_eq!(service_of("/v1/rowsandmore"), "registry", "what no rule names");
         assert_eq!(service_of("/docs"), "registry");
+        assert_eq!(service_of("/openapi/ingestion.json"), "ingestion");
+    }
+
+    #[test]
+    fn the_rules_are_the_charts() {
+        let chart = include_str!("../../charts/forebay/templates/_routes.tpl");
+        let (_, prefixes) = chart
+            .split_once("define \"forebay.prefixes\" -}}\n")
+            .expect("its prefixes");
+        let (prefixes, _) = prefixes.split_once("{{- end").expect("their end");
+        let mut ours = String::new();
+        for (service, prefixes) in SERVICES {
+            ours += &format!("{service}:\n");
+            ours.extend(prefixes.iter().map(|prefix| format!("  - {prefix}\n")));
+        }
+        assert_eq!(prefixes, ours);
     }
 
     #[test]

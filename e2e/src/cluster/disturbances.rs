@@ -1,16 +1,24 @@
-//! What happens to the suite under load: pods die, copies come and go, versions come and go.
+//! What happens to the suite under load: pods die, copies come and go, versions come and go, an upgrade fails.
 
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
 use super::callers::Callers;
+use super::kube::{Kube, PATIENCE};
 use super::release::{COPIES, RELEASE, SERVICES};
 use super::{NEXT, TAG, World};
 use crate::load::shift::Shift;
+use crate::stage::eventually;
 
 const DELETE: &str = "pod deleted with force";
 const KILL: &str = "kill -9 of the process";
+
+/// How long helm waits for an upgrade that is to fail: some of its versions wait to the end although the hook has failed.
+const SOON: &str = "45s";
+
+/// Where the values say where Cassandra is.
+const CONTACT_POINTS: &str = "config.cassandra.contact_points";
 
 /// How long callers work before something happens, and after it.
 const CALM: Duration = Duration::from_secs(4);
@@ -201,7 +209,87 @@ pub(super) async fn upgrades(world: &mut World) {
     world.release.set("config.logs", json!({"filter": "warn,forebay=info"}));
     world.report.step(name, world.release.upgrade()).await;
     load.note(world, name, true).await;
+
+    failed_upgrade(world, &load).await;
     load.end(world, "upgrades", true).await;
+}
+
+/// An upgrade whose migration finds no Cassandra changes nothing but leaves what tells why, and does not hinder the next.
+async fn failed_upgrade(world: &mut World, load: &Load) {
+    let kube = world.release.kube.clone();
+    let name = "helm upgrade with wrong contact points fails in its hook and changes no pod";
+    let right = world.release.get(CONTACT_POINTS);
+    let nobody = format!("{}:1", kube.cluster.gateway());
+    world.release.set(CONTACT_POINTS, json!([nobody]));
+    // One attempt of a few seconds, so that the hook fails soon.
+    let soon = json!({"patienceSeconds": 5, "backoffLimit": 0, "activeDeadlineSeconds": 40});
+    world.release.set("migration", soon);
+    let fails = async {
+        // The pods of before the last upgrade may still be draining.
+        kube.is_settled().await;
+        let before = pods(&kube).await;
+        let begin = Instant::now();
+        let upgraded = world.release.try_upgrade(SOON).await;
+        let said = upgraded.expect_err("no Cassandra is there");
+        assert!(said.contains("pre-upgrade"), "not the hook's failure: {said}");
+        assert_eq!(pods(&kube).await, before);
+        (begin.elapsed(), said)
+    };
+    if let Some((took, said)) = world.report.step(name, fails).await {
+        let told = said.lines().last().unwrap_or_default();
+        let told = format!("{:.0} s; {told}", took.as_secs_f64());
+        world.report.figure(name, told);
+    }
+    load.note(world, name, true).await;
+
+    let step = "the failed hook leaves what the chart's README says";
+    let leaves = async {
+        let left = left_by_hook(&kube).await;
+        let expected = ["job.batch/", "pod/", "secret/", "serviceaccount/"];
+        let is_expected = |object: &String| expected.iter().any(|kind| object.starts_with(kind));
+        assert!(left.iter().all(is_expected), "{left:?}");
+        for kind in expected {
+            assert!(
+                left.iter().any(|object| object.starts_with(kind)),
+                "no {kind}: {left:?}"
+            );
+        }
+        left.join(", ")
+    };
+    if let Some(left) = world.report.step(step, leaves).await {
+        world.report.figure("left behind by the failed hook", left);
+    }
+
+    let name = "helm upgrade with the right contact points again";
+    world.release.set(CONTACT_POINTS, right);
+    world.release.set("migration", json!({}));
+    world.report.step(name, world.release.upgrade()).await;
+    let step = "nothing of the failed hook is left";
+    let gone = eventually(PATIENCE, step, async || match left_by_hook(&kube).await {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
+    world.report.step(step, gone).await;
+    load.note(world, name, true).await;
+}
+
+/// All pods of services and how often each was started again, by name.
+async fn pods(kube: &Kube) -> Vec<(String, u64)> {
+    let mut pods: Vec<_> = kube
+        .pods()
+        .await
+        .into_iter()
+        .map(|pod| (pod.name, pod.restarts))
+        .collect();
+    pods.sort();
+    pods
+}
+
+/// The objects of the migration that are there, its pods among them.
+async fn left_by_hook(kube: &Kube) -> Vec<String> {
+    let mut left = kube.objects().await;
+    left.retain(|object| object.contains(&format!("/{RELEASE}-migration")));
+    left
 }
 
 /// All pods are of this tag, and those of the other are gone.

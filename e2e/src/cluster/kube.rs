@@ -58,9 +58,14 @@ impl Kube {
     /// # Panics
     /// When it fails.
     pub async fn helm(&self, words: &[&str]) -> String {
+        self.try_helm(words).await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The same; an error is what was printed.
+    pub async fn try_helm(&self, words: &[&str]) -> Result<String, String> {
         let mut command = self.cluster.helm();
         command.args(["--namespace", self.namespace]).args(words);
-        output(command).await.unwrap_or_else(|error| panic!("{error}"))
+        output(command).await
     }
 
     /// Waits until a Deployment has rolled out and has so many ready pods, and no others.

@@ -33,7 +33,7 @@ use self::watch::Watch;
 use crate::collector::Collector;
 use crate::http::Http;
 use crate::lake::Lake;
-use crate::proxy::Upstreams;
+use crate::proxy::{self, Upstreams};
 use crate::stage::Stage;
 
 /// The tag of the images that are installed.
@@ -56,6 +56,19 @@ const PARTS: [&str; 9] = [
     "uninstall",
     "evaluation",
     "readme",
+];
+
+/// What no part can show.
+const UNTESTED: [(&str, &str); 3] = [
+    ("a second node", "the cluster has one: no spreading, no drained node"),
+    (
+        "an upgrade between versions",
+        "both tags name the same images: no old process beside a new one that speaks otherwise",
+    ),
+    (
+        "a rollback under a migrated schema",
+        "no version changes keyspace or topics yet: the migration of each upgrade finds them as they are",
+    ),
 ];
 
 /// The cluster and what runs in it and beside it.
@@ -106,9 +119,9 @@ pub async fn plays(parts: &[String], keep: bool) {
         eprintln!("{}", world.release.kube.logs().await);
     }
     world.note_start_times();
-    world
-        .report
-        .untested("a second node", "the cluster has one: no spreading, no drained node");
+    for (what, why) in UNTESTED {
+        world.report.untested(what, why);
+    }
     world.report.print();
     if keep {
         println!("\nexport KUBECONFIG={}", world.cluster.kubeconfig().display());
@@ -185,6 +198,16 @@ impl World {
             .figure("paths of the Ingress that the proxy follows", rules.len());
         self.base_url = ingress::start(rules);
         self.follow_pods().await;
+        let http = Http::new(self.base_url.clone());
+        let contracts = async {
+            for service in SERVICES {
+                let contract = http.get(&format!("/openapi/{service}.json")).await.expect(200);
+                let first = contract["paths"].as_object().and_then(|paths| paths.keys().next());
+                assert!(first.is_some_and(|path| proxy::service_of(path) == service), "{first:?}");
+            }
+        };
+        let step = "the Ingress brings each contract to its own service";
+        self.report.step(step, contracts).await;
         self.report.step("helm test", kube.helm(&["test", RELEASE])).await;
         true
     }

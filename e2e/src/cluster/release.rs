@@ -95,29 +95,41 @@ impl Release {
         *place = value;
     }
 
+    /// The value at a path, null where there is none.
+    pub fn get(&self, path: &str) -> Value {
+        let place = path.split('.').fold(&self.values, |values, field| &values[field]);
+        place.clone()
+    }
+
     pub async fn install(&self) -> String {
-        self.helm("install").await
+        let installed = self.helm("install", TIMEOUT).await;
+        installed.unwrap_or_else(|error| panic!("{error}"))
     }
 
     pub async fn upgrade(&self) -> String {
-        self.helm("upgrade").await
+        let upgraded = self.try_upgrade(TIMEOUT).await;
+        upgraded.unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn helm(&self, verb: &str) -> String {
+    /// The same within this time, such as `60s`; an error is what helm printed.
+    pub async fn try_upgrade(&self, timeout: &str) -> Result<String, String> {
+        self.helm("upgrade", timeout).await
+    }
+
+    async fn helm(&self, verb: &str, timeout: &str) -> Result<String, String> {
         std::fs::write(&self.file, self.values.to_string()).expect("a values file");
         let (chart, values) = (chart().display().to_string(), self.file.display().to_string());
-        self.kube
-            .helm(&[
-                verb,
-                RELEASE,
-                &chart,
-                "--values",
-                &values,
-                "--wait",
-                "--timeout",
-                TIMEOUT,
-            ])
-            .await
+        let words = [
+            verb,
+            RELEASE,
+            &chart,
+            "--values",
+            &values,
+            "--wait",
+            "--timeout",
+            timeout,
+        ];
+        self.kube.try_helm(&words).await
     }
 
     /// Back to the revision before.

@@ -9,7 +9,8 @@ use crate::http::Answer;
 /// Failures that are kept word by word.
 const SHOWN: usize = 12;
 
-/// A count that all callers share. A request has failed when its caller got no whole answer in time, or one of 500 and above.
+/// A count that all callers share. A request has failed when its caller got no whole answer in time, or one of 500 and above. One that was answered 429 has
+/// not, since its caller is to come back; those are counted apart.
 #[derive(Clone, Debug, Default)]
 pub struct Tally(Arc<Mutex<Inner>>);
 
@@ -18,6 +19,7 @@ struct Inner {
     /// In microseconds, of those that were answered.
     times: Vec<u64>,
     failed: usize,
+    told_to_wait: usize,
     shown: Vec<String>,
 }
 
@@ -28,6 +30,7 @@ impl Tally {
 
     /// Notes how a request ended.
     pub fn note(&self, asked: &str, took: Duration, answer: &reqwest::Result<Answer>) {
+        let told_to_wait = answer.as_ref().is_ok_and(|answer| answer.status == 429);
         let failure = match answer {
             Ok(answer) if answer.status < 500 => None,
             Ok(answer) => Some(format!("{} {}", answer.status, answer.text())),
@@ -35,6 +38,7 @@ impl Tally {
         };
         let mut inner = self.inner();
         inner.times.push(took.as_micros() as u64);
+        inner.told_to_wait += usize::from(told_to_wait);
         if let Some(failure) = failure {
             inner.failed += 1;
             if inner.shown.len() < SHOWN {
@@ -48,10 +52,16 @@ impl Tally {
         let Inner {
             mut times,
             failed,
+            told_to_wait,
             shown,
         } = std::mem::take(&mut *self.inner());
         times.sort_unstable();
-        Summary { times, failed, shown }
+        Summary {
+            times,
+            failed,
+            told_to_wait,
+            shown,
+        }
     }
 }
 
@@ -61,6 +71,8 @@ pub struct Summary {
     /// In order.
     times: Vec<u64>,
     pub failed: usize,
+    /// Answered 429.
+    pub told_to_wait: usize,
     /// Some of the failures.
     pub shown: Vec<String>,
 }
@@ -83,9 +95,10 @@ impl fmt::Display for Summary {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         write!(
             f,
-            "{} requests, {} failed; half within {:.1} ms, 99 % within {:.0} ms, the slowest {:.0} ms",
+            "{} requests, {} failed, {} answered 429; half within {:.1} ms, 99 % within {:.0} ms, the slowest {:.0} ms",
             self.requests(),
             self.failed,
+            self.told_to_wait,
             ms(self.within(500)),
             ms(self.within(990)),
             ms(self.within(1000)),
