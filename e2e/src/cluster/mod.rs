@@ -203,7 +203,10 @@ impl World {
             for service in SERVICES {
                 let contract = http.get(&format!("/openapi/{service}.json")).await.expect(200);
                 let first = contract["paths"].as_object().and_then(|paths| paths.keys().next());
-                assert!(first.is_some_and(|path| proxy::service_of(path) == service), "{first:?}");
+                assert!(
+                    first.is_some_and(|path| proxy::service_of(path) == service),
+                    "{first:?}"
+                );
             }
         };
         let step = "the Ingress brings each contract to its own service";
