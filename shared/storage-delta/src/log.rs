@@ -140,7 +140,7 @@ pub(crate) fn entries<'a>(
     stream::iter(reads).buffered(AT_ONCE)
 }
 
-/// The versions after `since`, at most `limit`.
+/// The versions after `since`, at most `limit`. A table that has not come as far as `since` was restored or made anew: it has other versions of these numbers.
 pub(crate) async fn changes(
     table: &DeltaTable,
     event_time: Option<&str>,
@@ -148,6 +148,9 @@ pub(crate) async fn changes(
     limit: usize,
 ) -> Result<Changes> {
     let newest = version_of(table);
+    if since.is_some_and(|since| since > newest) {
+        return Ok(Changes::Gone { newest });
+    }
     let first = since.map_or(0, |since| since + 1);
     let mut listed = Vec::new();
     let mut entries = pin!(entries(table, (first..=newest).take(limit)));
