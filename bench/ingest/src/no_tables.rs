@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use forebay_model::{GroupSchema, Timestamp};
 use forebay_storage::{
-    Append, AppendError, Changes, CommitNotes, Committed, Compacted, Compaction, OfflineStore, Provision, Result,
+    Append, AppendError, Changes, Committed, Compacted, Compaction, NotesOut, OfflineStore, Provision, Result,
     Retention, RowsOut, StorageError, TableVersion, Tidied,
 };
 
@@ -60,7 +60,7 @@ impl OfflineStore for NoTables {
         Err(CLOSED)
     }
 
-    async fn notes(&self, _: &Arc<GroupSchema>, _: Timestamp) -> Result<Vec<CommitNotes>> {
+    async fn notes(&self, _: &Arc<GroupSchema>, _: Timestamp) -> Result<NotesOut> {
         Err(CLOSED)
     }
 

@@ -67,6 +67,21 @@ pub const METRICS: &[Metric] = &[
         &["group", "store"],
         "Attempts to bring rows into a store that failed and were repeated",
     ),
+    Metric::counter(
+        "forebay_sink_recalls_total",
+        &["group", "store"],
+        "How often a sink looked up older requests than it remembers, since rows of one came again or late",
+    ),
+    Metric::gauge(
+        "forebay_remembered_bytes",
+        &[],
+        "Memory of the sinks by which repeated requests are known",
+    ),
+    Metric::gauge(
+        "forebay_remembered_limit_bytes",
+        &[],
+        "The bound, at which the oldest are forgotten and looked up when they are repeated: `sinks.remembered_bytes`",
+    ),
     Metric::gauge(
         "forebay_sink_stopped",
         &["group", "store"],
@@ -208,6 +223,8 @@ impl State {
         gauge!("forebay_tables_held").set(self.measures.tables_held.load(Ordering::Relaxed) as f64);
         gauge!("forebay_ingestion_memory_bytes").set(self.budget.used() as f64);
         gauge!("forebay_ingestion_memory_limit_bytes").set(self.budget.limit() as f64);
+        gauge!("forebay_remembered_bytes").set(self.remembered.used() as f64);
+        gauge!("forebay_remembered_limit_bytes").set(self.remembered.limit() as f64);
         let (used, limit) = self.deps.row_log.fill();
         gauge!("forebay_row_log_bytes").set(used as f64);
         gauge!("forebay_row_log_limit_bytes").set(limit as f64);
@@ -236,6 +253,7 @@ pub(crate) struct SinkMeasures {
     rows: Counter,
     rejected: Counter,
     errors: Counter,
+    recalls: Counter,
     stopped: AtomicBool,
     newest: AtomicI64,
     lag: Mutex<Option<Lag>>,
@@ -285,6 +303,7 @@ impl SinkMeasures {
             rows: counter!("forebay_sink_rows_total", &labels),
             rejected: counter!("forebay_rejected_rows_total", "group" => group.to_string(), "by" => "sink"),
             errors: counter!("forebay_sink_errors_total", &labels),
+            recalls: counter!("forebay_sink_recalls_total", &labels),
             stopped: AtomicBool::new(false),
             newest: AtomicI64::new(i64::MIN),
             lag: Mutex::default(),
@@ -304,6 +323,11 @@ impl SinkMeasures {
 
     pub(crate) fn failed(&self) {
         self.errors.increment(1);
+    }
+
+    /// Requests that are not remembered were looked up.
+    pub(crate) fn recalled(&self) {
+        self.recalls.increment(1);
     }
 
     /// The sink cannot go on before somebody acts.

@@ -13,6 +13,7 @@ use crate::{
     intake::Budget,
     measures::{METRICS, Measures},
     same_log::SameLogs,
+    sinks::Remembered,
 };
 
 /// What ingestion works with.
@@ -53,6 +54,8 @@ pub struct State {
     pub(crate) same_logs: SameLogs,
     pub(crate) budget: Budget,
     pub(crate) measures: Arc<Measures>,
+    /// What the sinks remember of requests with a key.
+    pub(crate) remembered: Arc<Remembered>,
     /// Idempotency keys whose requests are being worked on by this process.
     pub(crate) keys_in_use: Mutex<HashSet<ClaimKey>>,
 }
@@ -78,6 +81,7 @@ impl State {
             in_flight: Arc::new(InFlight::new(deps.clock.clone())),
             budget: Budget::new(deps.intake.memory_bytes),
             measures: Arc::default(),
+            remembered: Arc::new(Remembered::new(deps.sinks.remembered_bytes)),
             keys_in_use: Mutex::default(),
             deps,
         }

@@ -18,6 +18,7 @@ mod location;
 mod locations;
 mod log;
 mod log_cache;
+mod notes;
 mod provider;
 mod pruning;
 mod purge;

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    pin::pin,
     sync::Arc,
 };
 
@@ -13,10 +12,10 @@ use forebay_model::{Clock, GroupSchema, Timestamp};
 use forebay_query::{ObjectStores, OfflineTable, OfflineTables};
 use forebay_rows::arrow_types::EVENT_TIME;
 use forebay_storage::{
-    Append, AppendError, Changes, CommitNotes, Committed, Compacted, Compaction, OfflineStore, Provision, Result,
+    Append, AppendError, Changes, Committed, Compacted, Compaction, NotesOut, OfflineStore, Provision, Result,
     Retention, RowsOut, SourceError, SourceTable, SourceTables, StorageError, TableVersion, Tidied,
 };
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use parking_lot::Mutex;
 
 use crate::{
@@ -236,31 +235,10 @@ impl OfflineStore for DeltaStore {
         Ok((version_of(&snapshot), rows))
     }
 
-    async fn notes(&self, schema: &Arc<GroupSchema>, since: Timestamp) -> Result<Vec<CommitNotes>> {
-        let (_, newest) = self.group_newest(schema).await?;
-        let prefix = append::position_prefix(schema);
-        let mut notes = Vec::new();
-        let mut entries = pin!(log::entries(&newest, (0..=version_of(&newest)).rev()));
-        while let Some((version, entry)) = entries.try_next().await? {
-            let Some(entry) = entry else {
-                break;
-            };
-            if entry.committed_at.is_some_and(|at| at < since) {
-                break;
-            }
-            let positions = entry.transactions.iter().filter_map(|(app, at)| {
-                let partition = app.strip_prefix(&prefix)?.parse().ok()?;
-                Some((partition, u64::try_from(*at).ok()?))
-            });
-            notes.push(CommitNotes {
-                version,
-                committed_at: entry.committed_at,
-                positions: positions.collect(),
-                notes: entry.notes,
-            });
-        }
-        notes.reverse();
-        Ok(notes)
+    async fn notes(&self, schema: &Arc<GroupSchema>, since: Timestamp) -> Result<NotesOut> {
+        let (table, newest) = self.group_newest(schema).await?;
+        let positions = append::position_prefix(schema);
+        Ok(crate::notes::notes(table, newest, positions, since))
     }
 
     async fn compact(&self, schema: &Arc<GroupSchema>, policy: &Compaction) -> Result<Compacted> {

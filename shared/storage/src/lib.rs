@@ -26,7 +26,7 @@ pub use error::StorageError;
 pub use lease::{Lease, Leases, ProcessLeases};
 pub use offline::{
     Advance, Append, AppendError, ChangeKind, Changes, CommitIdentity, CommitNotes, Committed, Compacted, Compaction,
-    OfflineStore, Retention, RowsError, RowsIn, RowsOut, SourceError, SourceTable, SourceTables, TableChange,
+    NotesOut, OfflineStore, Retention, RowsError, RowsIn, RowsOut, SourceError, SourceTable, SourceTables, TableChange,
     TableVersion, Tidied,
 };
 pub use online::{OnlineAnswer, OnlineRead, OnlineRow, OnlineStore, Progress, Swept};

@@ -23,6 +23,9 @@ pub type RowsIn = BoxStream<'static, Result<RecordBatch, RowsError>>;
 /// Rows of a table: batches with exactly the columns of the group's schema as it was asked for, in its order, absent ones null.
 pub type RowsOut = BoxStream<'static, Result<RecordBatch>>;
 
+/// The notes of commits, newest first.
+pub type NotesOut = BoxStream<'static, Result<CommitNotes>>;
+
 /// How far one partition of the row log is brought into the table by a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Advance {
@@ -206,8 +209,9 @@ pub trait OfflineStore: Provision {
     /// All rows of the newest version, or of the one asked for, with that version.
     async fn rows(&self, schema: &Arc<GroupSchema>, version: Option<TableVersion>) -> Result<(TableVersion, RowsOut)>;
 
-    /// The notes of the commits since `since`, oldest first, as far as the log reaches.
-    async fn notes(&self, schema: &Arc<GroupSchema>, since: Timestamp) -> Result<Vec<CommitNotes>>;
+    /// The notes of the commits since `since`, newest first, as far as the log reaches. A commit whose writer's clock was slow is among them: the store's own
+    /// clock decides.
+    async fn notes(&self, schema: &Arc<GroupSchema>, since: Timestamp) -> Result<NotesOut>;
 
     /// Merges small files into large sorted ones, if there are enough. It commits against a version that has every file it replaces, or not at all, so two at
     /// once never double a row; appends in the meantime do not hinder it.

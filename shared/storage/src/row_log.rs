@@ -5,7 +5,7 @@ use bytes::Bytes;
 use forebay_model::{Generation, GroupId, GroupSchema, LayoutNumber, Timestamp};
 use forebay_telemetry::TraceContext;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::{Provision, Result, UnreadableRecord};
 
@@ -13,6 +13,26 @@ use crate::{Provision, Result, UnreadableRecord};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BatchId(pub Uuid);
+
+impl BatchId {
+    /// The identity of what was first sent at `moment`, which it tells: a UUID of version 7, so that identities are in the order of their moments. The hash is
+    /// the rest of it, as far as there is room.
+    #[must_use]
+    pub fn of(moment: Timestamp, hash: u128) -> Self {
+        let millis = u64::try_from(moment.micros().div_euclid(1_000)).unwrap_or_default();
+        let hash = hash.to_be_bytes();
+        let mut rest = [0; 10];
+        rest.copy_from_slice(&hash[6..]);
+        Self(Builder::from_unix_timestamp_millis(millis, &rest).into_uuid())
+    }
+
+    /// When it was first sent, in whole milliseconds; `None` for an identity that does not tell.
+    #[must_use]
+    pub fn moment(&self) -> Option<Timestamp> {
+        let millis = i64::try_from(self.0.as_u128() >> 80).unwrap_or(i64::MAX);
+        (self.0.get_version_num() == 7).then(|| Timestamp::from_micros(millis.saturating_mul(1_000)))
+    }
+}
 
 /// The stream of one group's rows within one generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -137,6 +157,13 @@ pub trait RowLog: Provision {
     /// The first offset that is still held and the one after the last, for each partition.
     async fn bounds(&self, schema: &Arc<GroupSchema>) -> Result<Vec<(u64, u64)>>;
 
+    /// An offset before which no row was appended at `time` or later, by the log's clock: the greatest that the log can tell, the first one that it holds if it
+    /// knows no times.
+    async fn offset_at(&self, schema: &Arc<GroupSchema>, partition: u32, _time: Timestamp) -> Result<u64> {
+        let bounds = self.bounds(schema).await?;
+        Ok(bounds.get(partition as usize).map_or(0, |bounds| bounds.0))
+    }
+
     /// Which topic this is, where one may be deleted and made again under the same name: offsets of one mean nothing in another. `None` when that cannot be.
     async fn identity(&self, _schema: &Arc<GroupSchema>) -> Result<Option<Uuid>> {
         Ok(None)
@@ -151,4 +178,21 @@ pub trait RowLog: Provision {
 
     /// Tells that `consumer` needs nothing below `next` any more. A log without retention of its own drops what all of its consumers have released.
     async fn release(&self, topic: Topic, partition: u32, consumer: &str, next: u64) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_tells_its_moment_and_is_in_its_order() {
+        let at = |micros| Timestamp::from_micros(micros);
+        let one = BatchId::of(at(1_764_000_000_123_456), u128::MAX);
+        assert_eq!(one.moment(), Some(at(1_764_000_000_123_000)));
+        assert!(one < BatchId::of(at(1_764_000_000_124_000), 0));
+        assert_ne!(one, BatchId::of(at(1_764_000_000_123_456), u128::MAX - 1));
+        assert_eq!(BatchId::of(at(-5), 3).moment(), Some(at(0)));
+        assert_eq!(BatchId(Uuid::from_u128(7)).moment(), None);
+        assert_eq!(BatchId(Uuid::nil()).moment(), None);
+    }
 }

@@ -62,6 +62,12 @@ impl Ends {
         self.ask(partitions, Offset::Beginning)
     }
 
+    /// The first offset of each partition whose record was appended at `millis` (since 1970) or later; `None` where there is none, and for a partition that is
+    /// not there. Blocks.
+    pub(crate) fn at(&self, partitions: &[(&str, u32)], millis: i64) -> Result<Vec<Option<u64>>> {
+        self.ask(partitions, Offset::Offset(millis.max(0)))
+    }
+
     fn ask(&self, partitions: &[(&str, u32)], which: Offset) -> Result<Vec<Option<u64>>> {
         let began = Instant::now();
         loop {

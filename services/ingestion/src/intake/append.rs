@@ -128,7 +128,7 @@ pub fn batch_id(key: &ClaimKey, body_hash: u128, moment: Timestamp, decoded: &De
         }
     }
     bytes.extend_from_slice(&chosen.digest128().to_le_bytes());
-    BatchId(Uuid::from_u128(xxh3_128(&bytes)))
+    BatchId::of(moment, xxh3_128(&bytes))
 }
 
 /// Appends the rows that do not lie ahead, and stores the answer if there is a claim.

@@ -16,6 +16,9 @@ pub struct SinksConfig {
     pub early_flush_interval_ms: u64,
     /// Groups whose rows are written offline at the same time.
     pub concurrent_flushes: usize,
+    /// Memory of identities of requests by which their repetitions are known, all sinks of the process together. When it is full the oldest are forgotten, and
+    /// looked up when one of them is repeated nevertheless.
+    pub remembered_bytes: usize,
     /// How often the follower looks for new commits of a group.
     pub follow_interval_ms: u64,
     /// How often a group's table is looked at for compaction and checkpoints.
@@ -48,6 +51,7 @@ impl Default for SinksConfig {
             flush_interval_ms: 10_000,
             early_flush_interval_ms: 200,
             concurrent_flushes: 2,
+            remembered_bytes: 256 << 20,
             follow_interval_ms: 250,
             upkeep_interval_ms: 30_000,
             compaction_min_files: 16,

@@ -24,9 +24,11 @@ use super::{
     boundaries::Boundaries,
     fetches::Fetches,
     newer::learn,
+    note,
+    recall::recall,
     rows::End,
     start::{LOG_NOTE, OFFLINE, PartitionStart},
-    taken::{self, Taken},
+    taken::Taken,
     traces::Traces,
 };
 use crate::{Store, background::Backoff, measures::SinkMeasures, tables::Context};
@@ -67,7 +69,7 @@ pub(crate) struct OfflineSink {
     partitions: Vec<Partition>,
     /// Which topic the positions are of, where one may be deleted and made again.
     log: Option<Uuid>,
-    boundaries: Arc<Boundaries>,
+    boundaries: Option<Arc<Boundaries>>,
     measures: Arc<SinkMeasures>,
     traces: Traces,
     stop: CancellationToken,
@@ -96,7 +98,7 @@ impl OfflineSink {
         context: Context,
         partitions: Vec<PartitionStart>,
         log: Option<Uuid>,
-        boundaries: Arc<Boundaries>,
+        boundaries: Option<Arc<Boundaries>>,
         newest: Option<Timestamp>,
         stop: CancellationToken,
     ) -> Self {
@@ -187,7 +189,7 @@ impl OfflineSink {
             self.fetch_all(group, fetches, WAIT);
             let due = self.due_in().unwrap_or(WAIT).min(WAIT);
             tokio::select! {
-                (partition, fetched) = fetches.next() => self.hold(group, partition, fetched?)?,
+                (partition, fetched) = fetches.next() => self.hold(group, partition, fetched?).await?,
                 () = self.flush_wanted.notified() => self.wanted = true,
                 () = tokio::time::sleep(due) => {}
                 () = self.stop.cancelled() => return Ok(()),
@@ -220,7 +222,7 @@ impl OfflineSink {
                 let before = self.partitions[index].next;
                 fetches.begin(&group.schema, index, before, self.fetch_bytes(), Duration::ZERO);
                 let (index, fetched) = fetches.next().await;
-                self.hold(group, index, fetched?)?;
+                self.hold(group, index, fetched?).await?;
                 moved |= self.partitions[index].next > before;
                 if self.held_bytes >= self.context.state.deps.sinks.flush_bytes {
                     self.flush(group).await?;
@@ -248,15 +250,22 @@ impl OfflineSink {
     }
 
     /// Holds rows until they are committed: all of them, or none when one cannot be read.
-    fn hold(&mut self, group: &Group, index: usize, fetched: Fetched) -> Result<()> {
+    async fn hold(&mut self, group: &Group, index: usize, fetched: Fetched) -> Result<()> {
         let state = &self.context.state;
         let partition = u32::try_from(index).unwrap_or(u32::MAX);
         let of = &mut self.partitions[index];
+        let unknown = of.taken.unknown(&fetched.rows);
+        if !unknown.is_empty() {
+            self.measures.recalled();
+            // Of what is held and not committed yet nothing is forgotten.
+            let recalled = recall(&state.deps, &group.schema, partition, of.committed, true, &unknown).await?;
+            of.taken.recollect(&recalled);
+        }
         let (next, settled) = (fetched.next, fetched.settled);
         let tolerance = state.deps.intake.tolerance();
         let now = state.deps.clock.now();
         let arrivals = sort_out(group, partition, fetched, tolerance, &mut of.taken, now)?;
-        of.taken.expire();
+        of.taken.weigh();
         if next > of.next {
             self.held_since.get_or_insert_with(Instant::now);
         }
@@ -317,6 +326,11 @@ impl OfflineSink {
             return Ok(());
         }
         self.measured_at = Some(Instant::now());
+        if self.is_committed() {
+            self.partitions
+                .iter_mut()
+                .for_each(|partition| partition.taken.forget());
+        }
         let bounds = deps.row_log.bounds(&group.schema).await?;
         let ends = self.partitions.iter().zip(&bounds);
         let now = deps.clock.now();
@@ -411,7 +425,10 @@ impl OfflineSink {
             if let Some(reached) = state_of.reached.take() {
                 self.measures.reached(partition, reached);
             }
-            self.boundaries.add(partition, state_of.committed);
+            state_of.taken.forget();
+            if let Some(boundaries) = &self.boundaries {
+                boundaries.add(partition, state_of.committed);
+            }
             state
                 .positions
                 .advance(Store::Offline, topic, partition, state_of.committed);
@@ -466,13 +483,13 @@ impl OfflineSink {
             from: state.committed,
             to: state.next,
         });
-        let batches_held = taken::note(
+        let batches_held = note::note(
             self.held
                 .iter()
                 .map(|(partition, row)| (*partition, row.batch, row.ordinal)),
         );
         let mut notes: BTreeMap<String, Json> = BTreeMap::new();
-        notes.extend(batches_held.map(|note| (taken::NOTE.to_owned(), note)));
+        notes.extend(batches_held.map(|note| (note::NOTE.to_owned(), note)));
         notes.extend(self.log.map(|log| (LOG_NOTE.to_owned(), json!(log))));
         let append = Append {
             identity: CommitIdentity::Positions(moves.collect()),

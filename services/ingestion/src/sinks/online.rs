@@ -32,7 +32,8 @@ pub(crate) struct OnlineSink {
     positions: Vec<Arc<AtomicU64>>,
     /// Where the log ended when the sink began.
     ends: Vec<u64>,
-    boundaries: Arc<Boundaries>,
+    /// If the log is to keep what the last commit does not tell of.
+    boundaries: Option<Arc<Boundaries>>,
     /// Whether the group is kept offline too.
     offline: bool,
     /// Whether the log drops nothing that it was not told to.
@@ -45,7 +46,7 @@ impl OnlineSink {
     pub(crate) fn new(
         context: Context,
         ends: Vec<u64>,
-        boundaries: Arc<Boundaries>,
+        boundaries: Option<Arc<Boundaries>>,
         offline: bool,
         log_waits: bool,
         newest: Option<Timestamp>,
@@ -73,7 +74,7 @@ impl OnlineSink {
                 self.context.clone(),
                 partition,
                 start,
-                !self.offline,
+                self.offline,
                 self.measures.clone(),
                 self.positions[partition as usize].clone(),
                 self.stop.clone(),
@@ -154,10 +155,9 @@ impl OnlineSink {
                 continue;
             };
             let durable = u64::try_from(durable).unwrap_or_default();
-            let upto = if self.offline {
-                self.boundaries.floor(partition, durable)
-            } else {
-                durable
+            let upto = match &self.boundaries {
+                Some(boundaries) => boundaries.floor(partition, durable),
+                None => durable,
             };
             deps.row_log.release(topic, partition, ONLINE, upto).await?;
         }

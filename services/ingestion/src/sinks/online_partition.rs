@@ -17,6 +17,7 @@ use tracing::Instrument;
 use super::{
     arrivals::{Arrivals, sort_out},
     newer::learn,
+    recall::recall,
     rows::End,
     start::{PartitionStart, online_consumer},
     taken::Taken,
@@ -43,8 +44,8 @@ pub(crate) struct OnlinePartition {
     partition: u32,
     next: u64,
     taken: Taken,
-    /// Whether this sink sets aside what is no row; the offline sink does for groups that it has.
-    sets_aside: bool,
+    /// Whether the group has an offline sink too, which then sets aside what is no row.
+    has_history: bool,
     measures: Arc<SinkMeasures>,
     /// Where it stands, for others to see.
     position: Arc<AtomicU64>,
@@ -56,7 +57,7 @@ impl OnlinePartition {
         context: Context,
         partition: u32,
         start: PartitionStart,
-        sets_aside: bool,
+        has_history: bool,
         measures: Arc<SinkMeasures>,
         position: Arc<AtomicU64>,
         stop: CancellationToken,
@@ -67,7 +68,7 @@ impl OnlinePartition {
             partition,
             next: start.next,
             taken: start.taken,
-            sets_aside,
+            has_history,
             measures,
             position,
             stop,
@@ -142,12 +143,29 @@ impl OnlinePartition {
         };
         let next = fetched.next;
         if next <= self.next {
+            self.taken.forget();
             return Ok(Stepped::Nothing);
+        }
+        let unknown = self.taken.unknown(&fetched.rows);
+        if !unknown.is_empty() {
+            self.measures.recalled();
+            let recalling = recall(
+                deps,
+                &group.schema,
+                self.partition,
+                self.next,
+                self.has_history,
+                &unknown,
+            );
+            let recalled = tokio::select! {
+                recalled = recalling => recalled?,
+                () = self.context.lost.cancelled() => return Ok(Stepped::GaveUp),
+            };
+            self.taken.recollect(&recalled);
         }
         let now = deps.clock.now();
         let tolerance = deps.intake.tolerance();
         let arrivals = sort_out(group, self.partition, fetched, tolerance, &mut self.taken, now)?;
-        self.taken.expire();
         let mut traces = Traces::new(&group.name, Store::Online);
         traces.begin(self.partition, &arrivals.traces);
         let within = traces.first();
@@ -185,7 +203,7 @@ impl OnlinePartition {
                 position: i64::try_from(next).unwrap_or(i64::MAX),
             };
             let brought = async {
-                if self.sets_aside && !rejected.is_empty() {
+                if !self.has_history && !rejected.is_empty() {
                     deps.rejected.append(rejected.clone()).await?;
                     self.measures.set_aside(rejected.len());
                     rejected.clear();
@@ -211,6 +229,7 @@ impl OnlinePartition {
             }
         }
         self.next = next;
+        self.taken.forget();
         self.position.store(next, Ordering::Release);
         self.context
             .state

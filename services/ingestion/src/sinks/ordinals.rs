@@ -1,6 +1,6 @@
 //! A set of numbers that is nearly always one interval from 0 on.
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 
 /// Intervals, both ends included, in order and apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,27 +36,36 @@ impl Ordinals {
     }
 
     pub(crate) fn add_all(&mut self, other: &Self) {
-        if let Some(last) = other.below.checked_sub(1) {
-            self.add(0, last);
+        for (first, last) in other.intervals() {
+            self.add(first, last);
         }
-        for (first, last) in &other.more {
-            self.add(*first, *last);
+    }
+
+    /// Everything below a number.
+    pub(crate) fn up_to(below: u32) -> Self {
+        Self {
+            below,
+            more: Vec::new(),
         }
+    }
+
+    /// The number below which everything is, when there is nothing above it.
+    pub(crate) fn whole(&self) -> Option<u32> {
+        self.more.is_empty().then_some(self.below)
+    }
+
+    /// How many intervals there are that do not begin with 0.
+    pub(crate) fn apart(&self) -> usize {
+        self.more.len()
+    }
+
+    /// All intervals in order, both ends included.
+    pub(crate) fn intervals(&self) -> impl Iterator<Item = (u32, u32)> {
+        let first = self.below.checked_sub(1).map(|last| (0, last));
+        first.into_iter().chain(self.more.iter().copied())
     }
 
     /// The last number of an interval from 0 on, or a list of intervals.
-    pub(crate) fn to_json(&self) -> Json {
-        match (self.below.checked_sub(1), &self.more[..]) {
-            (Some(last), []) => json!(last),
-            (last, more) => json!(
-                last.map(|last| (0, last))
-                    .into_iter()
-                    .chain(more.iter().copied())
-                    .collect::<Vec<(u32, u32)>>()
-            ),
-        }
-    }
-
     pub(crate) fn of_json(json: &Json) -> Option<Self> {
         let mut ordinals = Self::default();
         if let Some(last) = json.as_u64() {
@@ -76,6 +85,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use proptest::{collection::vec, prelude::*};
+    use serde_json::json;
 
     use super::*;
 
@@ -90,7 +100,8 @@ mod tests {
                 prop_assert_eq!(ordinals.add(first, first + length), new);
                 prop_assert!(ordinals.more.iter().all(|(from, _)| *from > ordinals.below));
                 prop_assert!(ordinals.more.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
-                let mut read = Ordinals::of_json(&ordinals.to_json()).expect("JSON");
+                let intervals: Vec<(u32, u32)> = ordinals.intervals().collect();
+                let mut read = Ordinals::of_json(&json!(intervals)).expect("JSON");
                 prop_assert_eq!(&read, &ordinals);
                 prop_assert!((0..40).all(|number| naive.contains(&number) != read.clone().add(number, number)));
                 read.add_all(&ordinals);

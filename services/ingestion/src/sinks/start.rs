@@ -4,12 +4,15 @@ use std::sync::Arc;
 
 use forebay_model::{GroupSchema, Timestamp};
 use forebay_rows::RowHead;
-use forebay_storage::{CommitNotes, LoggedRow, OnlineStore, Result, StorageError, Topic};
+use forebay_storage::{LoggedRow, NotesOut, OnlineStore, Result, StorageError, Topic};
+use futures::TryStreamExt;
 use uuid::Uuid;
 
 use super::{
     batches::of_packed,
     boundaries::Boundaries,
+    note::noted,
+    recall,
     taken::{LASTS, Taken},
 };
 use crate::{
@@ -30,7 +33,8 @@ pub(crate) fn online_consumer(topic: Topic, partition: u32) -> String {
 
 /// Where both sinks begin.
 pub(crate) struct Start {
-    pub(crate) boundaries: Arc<Boundaries>,
+    /// For a log that drops nothing that it was not told to, of a group that is kept in both stores; nobody else asks for them.
+    pub(crate) boundaries: Option<Arc<Boundaries>>,
     /// Which topic it is, where one may be deleted and made again.
     pub(crate) log: Option<Uuid>,
     /// Where the log ends, by partition.
@@ -46,6 +50,8 @@ pub(crate) struct PartitionStart {
     pub(crate) position: u64,
     /// What to fetch next: further on only when rows before that were dropped before the group was kept in this store.
     pub(crate) next: u64,
+    /// The end of the last commit that is known not to lie beyond the position.
+    pub(crate) boundary: u64,
     pub(crate) taken: Taken,
 }
 
@@ -110,66 +116,51 @@ pub(crate) async fn start(
     }
     let both = online_positions.iter().chain(&offline_positions).flatten();
     let (positions, nexts): (Vec<u64>, Vec<u64>) = both.copied().unzip();
+    // Of the rows that are still to come, hardly any repeats a batch that is older: one that does is recalled.
+    let oldest = oldest_to_come(deps, schema, &nexts, &bounds).await?;
+    let since = oldest.saturating_sub(LASTS);
+    let begins = |positions: Vec<(u64, u64)>| -> Vec<PartitionStart> {
+        let begin = |(position, next)| PartitionStart {
+            position,
+            next,
+            boundary: 0,
+            taken: Taken::new(&state.remembered, since),
+        };
+        positions.into_iter().map(begin).collect()
+    };
+    let mut online_start = online_positions.map(begins);
+    let mut offline_start = offline_positions.map(begins);
+    // Only a log that drops what it is told to asks for them.
+    let boundaries = (online && offline && log.is_none()).then(Arc::<Boundaries>::default);
+    let mut noted = None;
+    if let Some(offline_start) = &mut offline_start {
+        let online_start = online_start.as_deref_mut();
+        let commits = deps.offline.notes(schema, since).await?;
+        noted = learn_commits(commits, online_start, offline_start, boundaries.as_deref()).await?;
+    }
     if let Some(log) = log {
+        if let Some(noted) = noted
+            && log != noted
+        {
+            return Err(StartError::Remade {
+                detail: format!("the offline positions are of topic {noted}, this is topic {log}"),
+            });
+        }
         let is_new = positions.iter().all(|position| *position == 0);
         same_log(&*deps.online, schema, log, is_new).await?;
     }
-    let notes = match offline {
-        // Of the rows that are still to come, none can repeat a batch that is older.
-        true => {
-            let oldest = oldest_to_come(deps, schema, &nexts, &bounds).await?;
-            deps.offline.notes(schema, oldest.saturating_sub(LASTS)).await?
-        }
-        false => Vec::new(),
-    };
-    if let (Some(log), Some(noted)) = (log, noted_log(&notes))
-        && log != noted
-    {
-        return Err(StartError::Remade {
-            detail: format!("the offline positions are of topic {noted}, this is topic {log}"),
-        });
-    }
 
-    let boundaries = Arc::new(Boundaries::default());
-    for (partition, position) in notes.iter().flat_map(|commit| &commit.positions) {
-        boundaries.add(*partition, *position);
+    for (partition, start) in (0..).zip(online_start.iter_mut().flatten()) {
+        let upto = if offline { start.boundary } else { start.position };
+        deps.row_log.release(topic, partition, ONLINE, upto).await?;
+        learn_rows(deps, schema, partition, start, since).await?;
+        state.positions.advance(Store::Online, topic, partition, start.position);
     }
-    for (partition, (position, _)) in (0..).zip(offline_positions.iter().flatten()) {
-        boundaries.add(partition, *position);
-    }
-
-    let mut online_start = None;
-    if let Some(positions) = online_positions {
-        let mut starts = Vec::new();
-        for (partition, (position, next)) in (0..).zip(positions) {
-            let boundary = if offline {
-                boundaries.floor(partition, position)
-            } else {
-                0
-            };
-            deps.row_log
-                .release(topic, partition, ONLINE, if offline { boundary } else { position })
-                .await?;
-            let mut taken = Taken::default();
-            learn_notes(&mut taken, &notes, partition, position);
-            let from = boundary.max(bounds[partition as usize].0);
-            learn_rows(deps, schema, partition, from, position, &mut taken).await?;
-            state.positions.advance(Store::Online, topic, partition, position);
-            starts.push(PartitionStart { position, next, taken });
-        }
-        online_start = Some(starts);
-    }
-    let mut offline_start = None;
-    if let Some(positions) = offline_positions {
-        let mut starts = Vec::new();
-        for (partition, (position, next)) in (0..).zip(positions) {
-            deps.row_log.release(topic, partition, OFFLINE, position).await?;
-            let mut taken = Taken::default();
-            learn_notes(&mut taken, &notes, partition, position);
-            state.positions.advance(Store::Offline, topic, partition, position);
-            starts.push(PartitionStart { position, next, taken });
-        }
-        offline_start = Some(starts);
+    for (partition, start) in (0..).zip(offline_start.iter().flatten()) {
+        deps.row_log.release(topic, partition, OFFLINE, start.position).await?;
+        state
+            .positions
+            .advance(Store::Offline, topic, partition, start.position);
     }
     Ok(Start {
         boundaries,
@@ -233,14 +224,12 @@ async fn same_log(
         Noted::Another if !is_new => Err(StartError::Remade {
             detail: format!("this is topic {log}, and the positions are of another one"),
         }),
-        Noted::Nothing | Noted::Another => Ok(same_log::note(online, schema, log).await?),
+        Noted::Nothing => Ok(same_log::note(online, schema, log).await?),
+        Noted::Another => {
+            tracing::error!(group = %schema.name, topic = %log, "the topic was deleted and made again before a row of it was brought in; whatever was in the first one is lost");
+            Ok(same_log::note(online, schema, log).await?)
+        }
     }
-}
-
-/// The topic that the newest commit with positions tells of.
-fn noted_log(notes: &[CommitNotes]) -> Option<Uuid> {
-    let newest = notes.iter().rev().find(|commit| !commit.positions.is_empty())?;
-    newest.notes.get(LOG_NOTE)?.as_str()?.parse().ok()
 }
 
 async fn online_positions_of(deps: &Deps, topic: Topic, partitions: u32) -> Result<Vec<u64>> {
@@ -284,38 +273,70 @@ async fn oldest_to_come(
     Ok(oldest)
 }
 
-/// Learns from the commits whose rows of the partition stand below `position`.
-fn learn_notes(taken: &mut Taken, notes: &[CommitNotes], partition: u32, position: u64) {
-    let below = notes
-        .iter()
-        .filter(|commit| commit.positions.get(&partition).is_some_and(|to| *to <= position));
-    below.for_each(|commit| taken.learn(commit, partition));
+/// Learns from the commits, newest first, what stands below the positions of both sinks and where they have boundaries; tells which topic the newest of those
+/// with positions is of.
+async fn learn_commits(
+    mut commits: NotesOut,
+    mut online: Option<&mut [PartitionStart]>,
+    offline: &mut [PartitionStart],
+    boundaries: Option<&Boundaries>,
+) -> Result<Option<Uuid>> {
+    for (partition, start) in (0..).zip(&*offline) {
+        meet(partition, start.position, online.as_deref_mut(), boundaries);
+    }
+    let mut log = None;
+    while let Some(commit) = commits.try_next().await? {
+        if commit.positions.is_empty() {
+            continue;
+        }
+        log.get_or_insert_with(|| commit.notes.get(LOG_NOTE)?.as_str()?.parse().ok());
+        let committed_at = commit.committed_at.unwrap_or_default();
+        for (partition, to) in &commit.positions {
+            meet(*partition, *to, online.as_deref_mut(), boundaries);
+            let noted = noted(&commit, *partition);
+            let online = online
+                .as_deref_mut()
+                .and_then(|online| online.get_mut(*partition as usize));
+            for start in online.into_iter().chain(offline.get_mut(*partition as usize)) {
+                if *to <= start.position {
+                    start.taken.learn(&noted, committed_at);
+                    start.taken.forget();
+                }
+            }
+        }
+    }
+    Ok(log.flatten())
 }
 
-/// Learns from the rows from `from` up to `to`.
+/// Takes note of a boundary.
+fn meet(partition: u32, to: u64, online: Option<&mut [PartitionStart]>, boundaries: Option<&Boundaries>) {
+    if let Some(boundaries) = boundaries {
+        boundaries.add(partition, to);
+    }
+    let online = online.and_then(|online| online.get_mut(partition as usize));
+    if let Some(start) = online.filter(|start| to <= start.position) {
+        start.boundary = start.boundary.max(to);
+    }
+}
+
+/// Learns from the rows above the boundary, of those since `since`.
 async fn learn_rows(
     deps: &Deps,
     schema: &Arc<GroupSchema>,
     partition: u32,
-    from: u64,
-    to: u64,
-    taken: &mut Taken,
+    start: &mut PartitionStart,
+    since: Timestamp,
 ) -> Result<()> {
-    let mut next = from;
-    while next < to {
-        let fetched = deps
-            .row_log
-            .fetch(schema, partition, next, 4 << 20, std::time::Duration::ZERO)
-            .await?;
-        if fetched.next <= next {
-            break;
+    let (boundary, position) = (start.boundary, start.position);
+    let from = recall::reach_back(deps, schema, partition, boundary, position, since).await?;
+    recall::read(deps, schema, partition, from, position, |rows| {
+        for row in rows {
+            start.taken.take(row, ingest_time(schema, row)?);
         }
-        for row in fetched.rows.iter().filter(|row| row.offset < to) {
-            taken.take(row, ingest_time(schema, row)?);
-        }
-        next = fetched.next;
-    }
-    Ok(())
+        start.taken.forget();
+        Ok(())
+    })
+    .await
 }
 
 fn ingest_time(schema: &GroupSchema, row: &LoggedRow) -> Result<Timestamp> {

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod followers;
+mod repeats;
 mod replicas;
 mod sinks;
 mod upkeep;

@@ -77,6 +77,10 @@ pub(super) struct StubbornLog {
     pub(super) poison: Mutex<BTreeSet<u64>>,
     /// A layout that the record at an offset says it is of.
     pub(super) made_up: Mutex<Option<(u64, LayoutNumber)>>,
+    /// The offset that it says to have been at whatever time; without it, what the log says.
+    pub(super) offset_at: Mutex<Option<u64>>,
+    /// Where it was read from.
+    pub(super) read: Mutex<Vec<(Topic, u64)>>,
     /// Layouts that do not exist, as it was told.
     pub(super) unknown: Mutex<Vec<LayoutNumber>>,
     /// While it is there, appends wait for a permit of it.
@@ -161,6 +165,7 @@ impl RowLog for StubbornLog {
         max_bytes: usize,
         wait: Duration,
     ) -> Result<Fetched> {
+        self.read.lock().push((Topic::of(schema), from));
         let mut fetched = self.log.fetch(schema, partition, from, max_bytes, wait).await?;
         if self.identity.lock().is_some() {
             let until = SystemClock
@@ -199,6 +204,14 @@ impl RowLog for StubbornLog {
 
     fn no_such_layout(&self, _: &Arc<GroupSchema>, layout: LayoutNumber) {
         self.unknown.lock().push(layout);
+    }
+
+    async fn offset_at(&self, schema: &Arc<GroupSchema>, partition: u32, time: Timestamp) -> Result<u64> {
+        let told = *self.offset_at.lock();
+        match told {
+            Some(offset) => Ok(offset),
+            None => self.log.offset_at(schema, partition, time).await,
+        }
     }
 
     async fn identity(&self, _: &Arc<GroupSchema>) -> Result<Option<Uuid>> {
@@ -295,6 +308,8 @@ impl World {
                 identity: Mutex::default(),
                 poison: Mutex::default(),
                 made_up: Mutex::default(),
+                offset_at: Mutex::default(),
+                read: Mutex::default(),
                 unknown: Mutex::default(),
                 gate: Mutex::default(),
                 waiting: AtomicBool::new(false),

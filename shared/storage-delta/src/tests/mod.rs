@@ -5,6 +5,7 @@
 mod engine;
 mod faults;
 mod lake;
+mod notes;
 mod proxy;
 mod readers;
 mod requests;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use forebay_model::{GroupSchema, Sequence};
+use forebay_model::{Clock, GroupSchema, Sequence, SystemClock};
 use forebay_rows::{
     RowHead,
     packed::{patch_ingest_time, patch_sequence},
@@ -21,6 +21,7 @@ pub async fn row_log<I: Installation<dyn RowLog> + 'static>(fresh: impl AsyncFn(
     rows_come_back_in_order_with_their_places(&fresh().await).await;
     appended_rows_survive_reopening(&fresh().await).await;
     any_offset_can_be_fetched(&fresh().await).await;
+    no_row_of_a_time_stands_before_its_offset(&fresh().await).await;
     fetching_waits_for_rows(&fresh().await).await;
     concurrent_appenders_keep_their_order(&fresh().await).await;
     a_repeated_batch_has_the_same_identities(&fresh().await).await;
@@ -227,6 +228,48 @@ async fn any_offset_can_be_fetched(place: &Place) {
         }
         drop(log);
         log = place.open().await;
+    }
+}
+
+async fn no_row_of_a_time_stands_before_its_offset(place: &Place) {
+    let log = place.open().await;
+    let schema = schemas::prices(0);
+    log.ensure(&schema).await.expect("made");
+    let begun = SystemClock.now();
+    log.append(&schema, batch(1), rows(&schema, 0..40))
+        .await
+        .expect("appended");
+    // Apart by more than the clocks of one machine and the milliseconds that a log may count in.
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let between = SystemClock.now();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let later = log
+        .append(&schema, batch(2), rows(&schema, 0..40))
+        .await
+        .expect("appended");
+    let ever = SystemClock
+        .now()
+        .saturating_add(forebay_model::Duration::from_micros(3_600_000_000));
+    for (partition, (first, end)) in (0..).zip(log.bounds(&schema).await.expect("bounds")) {
+        let at = async |time| log.offset_at(&schema, partition, time).await.expect("an offset");
+        assert_eq!(
+            at(begun.saturating_sub(forebay_model::Duration::from_micros(1_000_000))).await,
+            first
+        );
+        let second = later
+            .iter()
+            .filter(|appended| appended.partition == partition)
+            .map(|appended| appended.first)
+            .min();
+        let (between, ever) = (at(between).await, at(ever).await);
+        assert!(
+            between <= second.unwrap_or(end),
+            "{between} of {first} to {end}, {later:?}"
+        );
+        assert!(
+            between <= ever && ever <= end,
+            "{between} and {ever} of {first} to {end}"
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use forebay_model::{GroupSchema, Timestamp};
 
 use super::operation::Operation;
 use crate::{
-    Append, AppendError, Changes, CommitNotes, Committed, Compacted, Compaction, OfflineStore, Provision, Result,
+    Append, AppendError, Changes, Committed, Compacted, Compaction, NotesOut, OfflineStore, Provision, Result,
     Retention, RowsOut, TableVersion, Tidied,
 };
 
@@ -91,7 +91,7 @@ impl OfflineStore for Measured {
         self.rows.measure(self.inner.rows(schema, version)).await
     }
 
-    async fn notes(&self, schema: &Arc<GroupSchema>, since: Timestamp) -> Result<Vec<CommitNotes>> {
+    async fn notes(&self, schema: &Arc<GroupSchema>, since: Timestamp) -> Result<NotesOut> {
         self.notes.measure(self.inner.notes(schema, since)).await
     }
 

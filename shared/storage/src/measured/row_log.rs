@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use forebay_model::{GroupSchema, LayoutNumber};
+use forebay_model::{GroupSchema, LayoutNumber, Timestamp};
 use forebay_telemetry::child_span;
 use uuid::Uuid;
 
@@ -87,6 +87,10 @@ impl RowLog for Measured {
 
     async fn bounds(&self, schema: &Arc<GroupSchema>) -> Result<Vec<(u64, u64)>> {
         self.bounds.measure(self.inner.bounds(schema)).await
+    }
+
+    async fn offset_at(&self, schema: &Arc<GroupSchema>, partition: u32, time: Timestamp) -> Result<u64> {
+        self.bounds.measure(self.inner.offset_at(schema, partition, time)).await
     }
 
     async fn identity(&self, schema: &Arc<GroupSchema>) -> Result<Option<Uuid>> {

@@ -374,6 +374,18 @@ impl RowLog for KafkaRowLog {
         Ok(Some(self.topic(schema).await?.described.id))
     }
 
+    async fn offset_at(&self, schema: &Arc<GroupSchema>, partition: u32, time: Timestamp) -> Result<u64> {
+        let topic = self.topic(schema).await?;
+        // First the end: what is appended while the brokers look stands behind it.
+        let bounds = self.bounds_of(&topic, vec![partition]).await?;
+        let (first, end) = bounds.first().copied().unwrap_or_default();
+        let (ends, name, millis) = (self.ends()?, topic.shared_name(), time.micros().div_euclid(1_000));
+        let asked = tokio::task::spawn_blocking(move || ends.at(&[(&*name, partition)], millis));
+        let found = asked.await.map_err(|_| StorageError::Closed { what: WHAT })??;
+        let found = found.first().copied().flatten();
+        Ok(found.map_or(end, |offset| offset.clamp(first, end)))
+    }
+
     fn no_such_layout(&self, schema: &Arc<GroupSchema>, layout: LayoutNumber) {
         if let Some(topic) = self.topics.read().get(&Topic::of(schema)) {
             topic.refuse(layout);
