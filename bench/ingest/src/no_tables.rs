@@ -52,6 +52,10 @@ impl OfflineStore for NoTables {
         Err(CLOSED)
     }
 
+    async fn unknown_columns(&self, _: &Arc<GroupSchema>) -> Result<Vec<String>> {
+        Err(CLOSED)
+    }
+
     async fn added_rows(&self, _: &Arc<GroupSchema>, _: TableVersion) -> Result<Option<RowsOut>> {
         Err(CLOSED)
     }

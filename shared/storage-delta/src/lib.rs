@@ -6,6 +6,7 @@
 
 mod added;
 mod append;
+mod clock;
 mod columns;
 mod commit;
 mod compaction;

@@ -19,7 +19,9 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 
 use crate::{
-    LakeLocations, Location, WHAT, added, append, columns, compaction, ensure, log,
+    LakeLocations, Location, WHAT, added, append,
+    clock::{SteadyClock, time_of_store},
+    columns, compaction, ensure, log,
     provider::GroupTable,
     purge, rows, sources,
     table::{Table, version_of},
@@ -40,7 +42,7 @@ pub struct DeltaStore {
 
 struct Inner {
     locations: LakeLocations,
-    clock: Arc<dyn Clock>,
+    clock: Arc<SteadyClock>,
     /// Where compactions spill; without it, where the system keeps temporary files.
     spill: Option<PathBuf>,
     tables: Mutex<HashMap<String, Arc<Table>>>,
@@ -52,7 +54,7 @@ impl DeltaStore {
         Self {
             inner: Arc::new(Inner {
                 locations,
-                clock,
+                clock: Arc::new(SteadyClock::new(clock)),
                 spill: None,
                 tables: Mutex::default(),
             }),
@@ -222,6 +224,11 @@ impl OfflineStore for DeltaStore {
         log::changes(&newest, Some(EVENT_TIME), since, limit).await
     }
 
+    async fn unknown_columns(&self, schema: &Arc<GroupSchema>) -> Result<Vec<String>> {
+        let (_, newest) = self.group_newest(schema).await?;
+        columns::unknown(&newest, schema)
+    }
+
     async fn added_rows(&self, schema: &Arc<GroupSchema>, version: TableVersion) -> Result<Option<RowsOut>> {
         added::added_rows(&self.group(schema), schema, version).await
     }
@@ -247,7 +254,8 @@ impl OfflineStore for DeltaStore {
     }
 
     async fn tidy(&self, schema: &Arc<GroupSchema>, retention: &Retention) -> Result<Tidied> {
-        tidy::tidy(&self.group(schema), retention, self.inner.clock.now()).await
+        let of_store = time_of_store(self.inner.locations.root()).await?;
+        tidy::tidy(&self.group(schema), retention, of_store.min(self.inner.clock.now())).await
     }
 }
 

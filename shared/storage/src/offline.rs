@@ -120,7 +120,7 @@ pub struct TableChange {
 pub enum Changes {
     /// All of them in order, up to the limit asked for.
     Listed(Vec<TableChange>),
-    /// The log of some is gone. `newest` is the newest version, which can be read as a whole.
+    /// The log of some is gone, or the table is older than they are. `newest` is the newest version, which can be read as a whole.
     Gone { newest: TableVersion },
 }
 
@@ -199,8 +199,13 @@ pub trait OfflineStore: Provision {
     /// Whether a run's commit stands.
     async fn committed_run(&self, schema: &Arc<GroupSchema>, run: &str) -> Result<bool>;
 
-    /// The versions after `since` (`None`: from the first), at most `limit`.
+    /// The versions after `since` (`None`: from the first), at most `limit`. A table that has not come as far as `since` was restored or made anew: what it had
+    /// is [`Changes::Gone`].
     async fn changes(&self, schema: &Arc<GroupSchema>, since: Option<TableVersion>, limit: usize) -> Result<Changes>;
+
+    /// The columns of the newest version that the schema does not have and that may be features: of a layout that this process does not know yet, or somebody
+    /// else's. Rows are read without them.
+    async fn unknown_columns(&self, schema: &Arc<GroupSchema>) -> Result<Vec<String>>;
 
     /// The rows that a version added, and only those. `Ok(None)` when its log entry or a file is gone; a file may also vanish while it is read, which is
     /// [`StorageError::Gone`] in the stream.

@@ -13,13 +13,16 @@ use arrow::{
     array::{ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray},
     datatypes::{Float64Type, Int64Type, TimestampMicrosecondType},
 };
-use forebay_model::{Clock, Duration, GroupSchema, SystemClock};
+use forebay_model::{Clock, Duration, GroupSchema, ManualClock, SystemClock};
 use forebay_storage::{Advance, Append, CommitIdentity, OfflineStore, Provision, Secret, conformance::schemas};
 use forebay_testbed::S3Address;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt, PutPayload, path::Path as ObjectPath};
 
-use crate::{DeltaStore, LakeConfig, LakeLocations, Location, S3Config};
+use crate::{
+    DeltaStore, LakeConfig, LakeLocations, Location, S3Config, columns,
+    write::{self, WriteColumns},
+};
 
 /// A place of its own for one test.
 pub(crate) struct Lake {
@@ -87,6 +90,12 @@ impl Lake {
     /// A store of another process.
     pub(crate) fn another(&self) -> DeltaStore {
         store_of(&self.config)
+    }
+
+    /// A store of another process, whose clock runs ahead by so much.
+    pub(crate) fn ahead(&self, by: Duration) -> DeltaStore {
+        let clock = ManualClock::at(SystemClock.now().saturating_add(by));
+        DeltaStore::new(self.store.locations().clone(), Arc::new(clock))
     }
 
     /// All that lies in a place, by path.
@@ -189,6 +198,20 @@ pub(crate) fn moving(from: u64, to: u64) -> Append {
         rows: stream::iter([Ok(batch(ids))]).boxed(),
         notes: BTreeMap::new(),
     }
+}
+
+/// Puts rows into the table's folder as a writer does before its commit.
+pub(crate) async fn upload(store: &DeltaStore, schema: &GroupSchema, ids: std::ops::Range<i64>) {
+    let table = crate::table::Table::new(store.locations().of_group(schema));
+    let base = table.newest().await.expect("read").expect("there");
+    let columns = WriteColumns {
+        sort: columns::sort_columns(schema),
+        statistics: columns::statistics_columns(schema),
+    };
+    let mut writer = write::writer(&base, &columns, None).expect("a writer");
+    let rows = write::conform(&batch(ids), &write::file_schema(&base).expect("a schema")).expect("it fits");
+    writer.write(&rows).await.expect("written");
+    writer.close().await.expect("uploaded");
 }
 
 /// A run's rows.

@@ -8,13 +8,14 @@ use crate::{
     DeltaStore,
     tests::{
         Lake, everywhere,
-        lake::{ids, made, moving},
+        lake::{ids, made, moving, upload},
     },
 };
 
 everywhere! {
     small_batches_do_not_make_small_files_for_ever,
     all_versions_from_the_pinned_one_on_stay_readable,
+    a_clock_that_runs_ahead_removes_nothing,
 }
 
 const POLICY: Compaction = Compaction {
@@ -108,4 +109,41 @@ pub(crate) async fn all_versions_from_the_pinned_one_on_stay_readable(lake: Lake
     let unpinned = store.tidy(&schema, &AT_ONCE).await.expect("tidied");
     assert!(unpinned.files_removed > 0, "{unpinned:?}");
     assert_eq!(ids(&fresh, &schema, None).await, (0..30).collect::<Vec<_>>());
+}
+
+pub(crate) async fn a_clock_that_runs_ahead_removes_nothing(lake: Lake) {
+    let schema = made(&lake.store).await;
+    for step in 0..4 {
+        lake.store
+            .append(&schema, moving(step * 5, step * 5 + 5))
+            .await
+            .expect("appended");
+    }
+    let before = lake.store.version(&schema).await.expect("a version");
+    let eager = Compaction { min_files: 2, ..POLICY };
+    lake.store.compact(&schema, &eager).await.expect("compacted");
+    upload(&lake.store, &schema, 20..25).await;
+    let files = lake.data_files(&schema).await;
+
+    let day = Duration::from_secs(24 * 3_600);
+    let retention = Retention {
+        checkpoint_every: 1,
+        log: 7 * day,
+        files: 7 * day,
+        oldest_pin: None,
+    };
+    let ahead = lake.ahead(forebay_model::Duration::from_micros(30 * 24 * 3_600_000_000));
+    for _ in 0..2 {
+        let tidied = ahead.tidy(&schema, &retention).await.expect("tidied");
+        assert_eq!((tidied.files_removed, tidied.log_entries_removed), (0, 0));
+        // A version after the checkpoint.
+        ahead.ensure(&schemas::prices(1)).await.expect("widened");
+    }
+    assert_eq!(
+        lake.data_files(&schema).await,
+        files,
+        "a commit may be about to name it"
+    );
+    let another = lake.another();
+    assert_eq!(ids(&another, &schema, Some(before)).await, (0..20).collect::<Vec<_>>());
 }

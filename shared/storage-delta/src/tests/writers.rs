@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use deltalake::datafile::writer::DeltaWriter;
 use forebay_storage::{AppendError, ChangeKind, Changes, Compacted, Compaction, OfflineStore, Provision, Retention};
 use futures::future::join_all;
 
-use crate::{
-    columns,
-    tests::{
-        Lake, everywhere,
-        lake::{batch, ids, made, moving, running},
-    },
-    write::{self, WriteColumns},
+use crate::tests::{
+    Lake, everywhere,
+    lake::{ids, made, moving, running, upload},
 };
 
 everywhere! {
@@ -90,16 +85,7 @@ pub(crate) async fn a_sink_that_was_thought_dead_changes_nothing(lake: Lake) {
 pub(crate) async fn a_writer_that_dies_before_its_commit_leaves_no_trace(lake: Lake) {
     let schema = made(&lake.store).await;
     lake.store.append(&schema, moving(0, 5)).await.expect("appended");
-    let table = crate::table::Table::new(lake.store.locations().of_group(&schema));
-    let base = table.newest().await.expect("read").expect("there");
-    let columns = WriteColumns {
-        sort: columns::sort_columns(&schema),
-        statistics: columns::statistics_columns(&schema),
-    };
-    let mut writer: DeltaWriter = write::writer(&base, &columns, None).expect("a writer");
-    let rows = write::conform(&batch(5..9), &write::file_schema(&base).expect("a schema")).expect("it fits");
-    writer.write(&rows).await.expect("written");
-    writer.close().await.expect("uploaded");
+    upload(&lake.store, &schema, 5..9).await;
     assert_eq!(lake.data_files(&schema).await, 2);
 
     let next = lake.another();

@@ -26,6 +26,8 @@ pub async fn offline_store(fresh: impl AsyncFn() -> Arc<dyn OfflineStore>) {
     racing_writers_lose_and_double_nothing(fresh().await).await;
     features_are_added(fresh().await).await;
     versions_are_told_apart(fresh().await).await;
+    a_table_that_is_behind_is_told(fresh().await).await;
+    columns_that_are_not_known_are_told(fresh().await).await;
     the_rows_of_a_version_can_be_read(fresh().await).await;
     compaction_keeps_every_row(fresh().await).await;
     two_compactions_at_once_double_nothing(fresh().await).await;
@@ -382,6 +384,44 @@ async fn versions_are_told_apart(store: Arc<dyn OfflineStore>) {
         panic!("the log is whole")
     };
     assert_eq!(first.len(), 1, "no more than the limit");
+}
+
+async fn a_table_that_is_behind_is_told(store: Arc<dyn OfflineStore>) {
+    let schema = made(&*store).await;
+    for run in ["a", "b", "c"] {
+        store
+            .append(&schema, running(&some_rows(0, 2), run))
+            .await
+            .expect("appended");
+    }
+    let before = store.version(&schema).await.expect("a version");
+    assert_eq!(changes(&*store, &schema, before).await, [], "it is where it was");
+    store.purge(&schema).await.expect("purged");
+    store.ensure(&schema).await.expect("made anew");
+    let newest = store
+        .append(&schema, running(&some_rows(0, 2), "d"))
+        .await
+        .expect("appended")
+        .version;
+    assert!(newest < before);
+    for since in [newest + 1, before, before + 1] {
+        let found = store.changes(&schema, Some(since), 10).await.expect("changes");
+        assert_eq!(found, Changes::Gone { newest }, "since {since}");
+    }
+}
+
+async fn columns_that_are_not_known_are_told(store: Arc<dyn OfflineStore>) {
+    let old = made(&*store).await;
+    let unknown = async |schema| store.unknown_columns(schema).await.expect("columns");
+    assert_eq!(
+        unknown(&old).await,
+        [""; 0],
+        "keys, times and our own columns are known"
+    );
+    let new = schemas::prices(1);
+    store.ensure(&new).await.expect("widened");
+    assert_eq!(unknown(&old).await, ["taste"]);
+    assert_eq!(unknown(&new).await, [""; 0]);
 }
 
 async fn the_rows_of_a_version_can_be_read(store: Arc<dyn OfflineStore>) {

@@ -18,6 +18,7 @@ pub(super) struct Measured {
     append: Operation,
     committed_run: Operation,
     changes: Operation,
+    columns: Operation,
     rows: Operation,
     notes: Operation,
     compact: Operation,
@@ -36,6 +37,7 @@ impl Measured {
             append: operation("offline_append"),
             committed_run: operation("offline_committed_run"),
             changes: operation("offline_changes"),
+            columns: operation("offline_columns"),
             rows: operation("offline_rows"),
             notes: operation("offline_notes"),
             compact: operation("offline_compact"),
@@ -81,6 +83,10 @@ impl OfflineStore for Measured {
 
     async fn changes(&self, schema: &Arc<GroupSchema>, since: Option<TableVersion>, limit: usize) -> Result<Changes> {
         self.changes.measure(self.inner.changes(schema, since, limit)).await
+    }
+
+    async fn unknown_columns(&self, schema: &Arc<GroupSchema>) -> Result<Vec<String>> {
+        self.columns.measure(self.inner.unknown_columns(schema)).await
     }
 
     async fn added_rows(&self, schema: &Arc<GroupSchema>, version: TableVersion) -> Result<Option<RowsOut>> {
